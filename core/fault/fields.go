@@ -1,0 +1,56 @@
+package fault
+
+import (
+	"net/url"
+	"unicode/utf8"
+)
+
+// Fields gathers what is wrong with an input, so that all failing fields are
+// named at once. The zero value is ready.
+type Fields struct {
+	messages map[string][]string
+}
+
+// Add notes a message for a field.
+func (f *Fields) Add(field, message string) {
+	if f.messages == nil {
+		f.messages = map[string][]string{}
+	}
+	f.messages[field] = append(f.messages[field], message)
+}
+
+// Check notes the message unless ok, and returns ok.
+func (f *Fields) Check(ok bool, field, message string) bool {
+	if !ok {
+		f.Add(field, message)
+	}
+	return ok
+}
+
+// Merge takes over what other has gathered.
+func (f *Fields) Merge(other Fields) {
+	for field, messages := range other.messages {
+		for _, message := range messages {
+			f.Add(field, message)
+		}
+	}
+}
+
+// Err returns nil when nothing was noted, else a fault with Code Invalid that
+// names every field.
+func (f *Fields) Err() error {
+	if len(f.messages) == 0 {
+		return nil
+	}
+	return &Error{Code: Invalid, Message: "The request has invalid fields.", Fields: f.messages}
+}
+
+// WebURL reports whether text is an absolute http or https URL with a host, of
+// at most max characters.
+func WebURL(text string, max int) bool {
+	if utf8.RuneCountInString(text) > max {
+		return false
+	}
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}

@@ -1,0 +1,122 @@
+package telemetry
+
+import "math"
+
+// Field is one of the canonical quantities of a reading.
+type Field uint8
+
+// The canonical fields. Powers in watts, energies in kWh. Their order is part of
+// the journal's encoding: new ones are added at the end.
+const (
+	SolarPowerWatts Field = iota
+	ACPowerWatts
+	GridPowerWatts
+	LoadPowerWatts
+	BatteryPowerWatts
+	BatteryStateOfChargePercent
+	BatteryVoltageVolts
+	GridVoltageVolts
+	GridFrequencyHertz
+	InverterTemperatureCelsius
+	EnergyTodayKwh
+	EnergyTotalKwh
+	LoadTotalKwh
+	GridImportTotalKwh
+	GridExportTotalKwh
+	BatteryChargeTotalKwh
+	BatteryDischargeTotalKwh
+	// NumFields is how many there are.
+	NumFields int = iota
+)
+
+// FieldInfo describes a field.
+type FieldInfo struct {
+	// Name is the field's name in JSON and in stores.
+	Name string
+	// Unit is the unit's symbol.
+	Unit string
+	// Min and Max bound what is physically possible.
+	Min, Max float64
+}
+
+const (
+	maxPowerWatts = 1e8 // 100 MW: the largest single site that a source stands for
+	maxEnergyKwh  = 1e10
+)
+
+// Info describes the field. It panics for a value that is not a field, as an
+// array does.
+func (f Field) Info() FieldInfo { return fieldInfos[f] }
+
+// String is the field's name.
+func (f Field) String() string { return fieldInfos[f].Name }
+
+//nolint:gochecknoglobals // a table that nobody writes to
+var fieldInfos = [NumFields]FieldInfo{
+	SolarPowerWatts:             {"solarPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
+	ACPowerWatts:                {"acPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
+	GridPowerWatts:              {"gridPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
+	LoadPowerWatts:              {"loadPowerWatts", "W", 0, maxPowerWatts},
+	BatteryPowerWatts:           {"batteryPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
+	BatteryStateOfChargePercent: {"batteryStateOfChargePercent", "%", 0, 100},
+	BatteryVoltageVolts:         {"batteryVoltageVolts", "V", 0, 5000},
+	GridVoltageVolts:            {"gridVoltageVolts", "V", 0, 1e6},
+	GridFrequencyHertz:          {"gridFrequencyHertz", "Hz", 0, 1000},
+	InverterTemperatureCelsius:  {"inverterTemperatureCelsius", "°C", -100, 300},
+	EnergyTodayKwh:              {"energyTodayKwh", "kWh", 0, maxEnergyKwh},
+	EnergyTotalKwh:              {"energyTotalKwh", "kWh", 0, maxEnergyKwh},
+	LoadTotalKwh:                {"loadTotalKwh", "kWh", 0, maxEnergyKwh},
+	GridImportTotalKwh:          {"gridImportTotalKwh", "kWh", 0, maxEnergyKwh},
+	GridExportTotalKwh:          {"gridExportTotalKwh", "kWh", 0, maxEnergyKwh},
+	BatteryChargeTotalKwh:       {"batteryChargeTotalKwh", "kWh", 0, maxEnergyKwh},
+	BatteryDischargeTotalKwh:    {"batteryDischargeTotalKwh", "kWh", 0, maxEnergyKwh},
+}
+
+// FieldNamed returns the field with exactly this name.
+func FieldNamed(name string) (Field, bool) {
+	for i := range fieldInfos {
+		if fieldInfos[i].Name == name {
+			return Field(i), true
+		}
+	}
+	return 0, false
+}
+
+// Possible reports whether v is physically possible for the field.
+func (f Field) Possible(v float64) bool {
+	info := fieldInfos[f]
+	return !math.IsNaN(v) && v >= info.Min && v <= info.Max
+}
+
+// Values holds the canonical fields of a reading, each known or not. The zero
+// value knows none.
+type Values struct {
+	known  uint32
+	number [NumFields]float64
+}
+
+// Set makes a field known.
+func (v *Values) Set(f Field, number float64) {
+	v.known |= 1 << f
+	v.number[f] = number
+}
+
+// Get returns a field and whether it is known.
+func (v *Values) Get(f Field) (float64, bool) {
+	return v.number[f], v.known&(1<<f) != 0
+}
+
+// Mask has bit f set for each known field f.
+func (v *Values) Mask() uint32 { return v.known }
+
+// IsEmpty reports whether no field is known.
+func (v *Values) IsEmpty() bool { return v.known == 0 }
+
+// Merge lays a later reading's fields over v's.
+func (v *Values) Merge(later Values) {
+	for f := range Field(NumFields) {
+		if number, ok := later.Get(f); ok {
+			v.Set(f, number)
+		}
+	}
+}
