@@ -1,0 +1,134 @@
+package sunsources
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ampra/core/actor"
+	"ampra/core/credential"
+	"ampra/core/fault"
+	"ampra/core/sunsource"
+	"ampra/core/tariff"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+)
+
+// Draft is what a source is made of.
+type Draft struct {
+	Name                   string
+	Description            *string
+	IconURL                *string
+	PowerGroupID           *uuid.UUID
+	ConnectionType         sunsource.ConnectionType
+	Latitude               *float64
+	Longitude              *float64
+	WebhookSecret          *string
+	InstalledCapacityWatts *float64
+	// Currency is EUR when nil.
+	Currency               *string
+	InitialKwhPrice        *decimal.Decimal
+	SystemCost             *decimal.Decimal
+	MaintenanceCostPerYear *decimal.Decimal
+	InstallationDate       *time.Time
+}
+
+// drawings is how often a new id is drawn when the first 8 digits of one are
+// taken: with a million sources one in 4,000 is.
+const drawings = 8
+
+// Create makes a source with its credential and, when a price is given, the
+// first entry of its price history: all of them or none. Everything that is
+// wrong is named at once.
+func (s *Service) Create(ctx context.Context, who actor.Actor, n Draft, reveal bool) (Revealed, error) {
+	for range drawings {
+		made, err := s.create(ctx, who, n)
+		if errors.Is(err, errTaken) {
+			continue
+		}
+		if err != nil {
+			return Revealed{}, err
+		}
+		return s.Get(ctx, who, made, reveal)
+	}
+	return Revealed{}, fmt.Errorf("creating a source: no free id in %d drawings", drawings)
+}
+
+// errTaken says that the drawn id clashes with another's client id.
+var errTaken = errors.New("the drawn id is taken")
+
+func (s *Service) create(ctx context.Context, who actor.Actor, n Draft) (uuid.UUID, error) {
+	id, err := uuid.NewRandomFromReader(s.d.Random)
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("drawing an id: %w", err)
+	}
+	source, price, custom, err := s.prepare(who, id, n)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return id, s.d.Transactions.Run(ctx, func(ctx context.Context) error {
+		if err := s.d.Sources.Create(ctx, source); err != nil {
+			if fault.Is(err, fault.Conflict) {
+				return errTaken
+			}
+			return err
+		}
+		if err := s.d.Credentials.Issue(ctx, id, source.ConnectionType, custom); err != nil {
+			return err
+		}
+		if price == nil {
+			return nil
+		}
+		return s.d.Prices.Add(ctx, *price)
+	})
+}
+
+// prepare checks everything that can be checked without the store.
+func (s *Service) prepare(who actor.Actor, id uuid.UUID, n Draft) (sunsource.SunSource, *tariff.Price, credential.Secret, error) {
+	now := s.d.Clock.Now()
+	source := sunsource.SunSource{
+		ID: id, OwnerID: who.UserID, Name: n.Name, Description: n.Description, IconURL: n.IconURL,
+		PowerGroupID: n.PowerGroupID, ConnectionType: n.ConnectionType, Latitude: n.Latitude, Longitude: n.Longitude,
+		IsActive: true, InstalledCapacityWatts: n.InstalledCapacityWatts, Currency: sunsource.DefaultCurrency,
+		SystemCost: n.SystemCost, MaintenanceCostPerYear: n.MaintenanceCostPerYear, InstallationDate: n.InstallationDate,
+		CreatedAt: now, UpdatedAt: now,
+	}
+	if n.Currency != nil {
+		source.Currency = *n.Currency
+	}
+	wrong := invalid(source.Validate())
+
+	var custom credential.Secret
+	if n.WebhookSecret != nil {
+		custom = credential.NewSecret(*n.WebhookSecret)
+		if n.ConnectionType == sunsource.MQTT {
+			wrong.Add("webhookSecret", "is only for Webhook sources")
+		}
+		wrong.Merge(invalid(credential.CheckCustomSecret(*n.WebhookSecret)))
+	}
+	var price *tariff.Price
+	if n.InitialKwhPrice != nil {
+		priceID, err := uuid.NewRandomFromReader(s.d.Random)
+		if err != nil {
+			return source, nil, custom, fmt.Errorf("drawing an id: %w", err)
+		}
+		price = &tariff.Price{ID: priceID, SourceID: id, PricePerKwh: *n.InitialKwhPrice, EffectiveFrom: now, CreatedAt: now}
+		wrong.Merge(invalid(price.Validate("initialKwhPrice")))
+	}
+	return source, price, custom, wrong.Err()
+}
+
+// invalid takes the fields out of a validation's error.
+func invalid(err error) fault.Fields {
+	var fields fault.Fields
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		for field, messages := range e.Fields {
+			for _, message := range messages {
+				fields.Add(field, message)
+			}
+		}
+	}
+	return fields
+}

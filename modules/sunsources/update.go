@@ -1,0 +1,63 @@
+package sunsources
+
+import (
+	"context"
+
+	"ampra/core/actor"
+	"ampra/core/change"
+	"ampra/core/fault"
+	"ampra/core/sunsource"
+
+	"github.com/google/uuid"
+)
+
+// Update is a change of a source.
+type Update struct {
+	sunsource.Patch
+	// RegenerateMQTTKey ends the current MQTT key at once.
+	RegenerateMQTTKey bool
+}
+
+// Update changes the fields that were sent. When it returns, a deactivation or a
+// new key is in force in every process.
+func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u Update, reveal bool) (Revealed, error) {
+	var updated sunsource.SunSource
+	var settle int64
+	err := s.d.Transactions.Run(ctx, func(ctx context.Context) error {
+		settle = 0
+		var wasActive bool
+		var err error
+		updated, err = s.d.Sources.Update(ctx, who.UserID, id, func(source *sunsource.SunSource) error {
+			wasActive = source.IsActive
+			if err := u.Apply(source); err != nil {
+				return err
+			}
+			if u.RegenerateMQTTKey && source.ConnectionType != sunsource.MQTT {
+				return fault.New(fault.Conflict, "This is a Webhook source: it has no MQTT key to regenerate.")
+			}
+			source.UpdatedAt = s.d.Clock.Now()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if u.RegenerateMQTTKey {
+			if settle, err = s.d.Credentials.RotateNow(ctx, who, id, sunsource.MQTT); err != nil {
+				return err
+			}
+		}
+		if wasActive != updated.IsActive {
+			settle, err = s.d.Outbox.Append(ctx, change.Change{Kind: change.SourceUpdated, SourceID: id})
+		}
+		return err
+	})
+	if err != nil {
+		return Revealed{}, err
+	}
+	if settle > 0 {
+		if err := s.d.Feed.Settle(ctx, settle); err != nil {
+			return Revealed{}, fault.Wrap(fault.Unavailable, err, "The change is saved, but not every server has confirmed it in time.")
+		}
+	}
+	return s.reveal(ctx, who, updated, reveal)
+}
