@@ -1,0 +1,170 @@
+package identity
+
+import (
+	"context"
+	"errors"
+
+	"ampra/core/actor"
+	"ampra/core/audit"
+	"ampra/core/fault"
+	"ampra/core/identity"
+)
+
+// Registration is what an account is made of.
+type Registration struct {
+	Email     string
+	Password  string
+	FirstName *string
+	LastName  *string
+	// Loopback is true for a request from this machine that nobody forwarded.
+	Loopback bool
+	// SetupToken allows the first account from elsewhere.
+	SetupToken string
+}
+
+// Register makes an account and signs it in. The first of an installation is the
+// Overseer; it is made from loopback or with the setup token. After that it needs
+// open registration. Not allowed is Forbidden, a taken e-mail a Conflict.
+func (s *Service) Register(ctx context.Context, r Registration) (SignedIn, error) {
+	any, err := s.d.Users.Any(ctx)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	switch {
+	case any && !s.cfg.OpenRegistration:
+		return SignedIn{}, fault.New(fault.Forbidden, "Registration is closed. Ask an Admin of this installation for an account.")
+	case !any:
+		if err := s.mayBeFirst(ctx, r); err != nil {
+			return SignedIn{}, err
+		}
+	}
+	role := actor.User
+	if !any {
+		role = actor.Overseer
+	}
+	user, err := s.prepare(r.Email, r.Password, role, r.FirstName, r.LastName)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	var signed SignedIn
+	err = s.d.Transactions.Run(ctx, func(ctx context.Context) error {
+		create := s.d.Users.Create
+		if !any {
+			create = s.d.Users.CreateFirst
+		}
+		if err := create(ctx, user); err != nil {
+			return err
+		}
+		signed, err = s.newSession(ctx, user)
+		return err
+	})
+	return signed, err
+}
+
+func (s *Service) mayBeFirst(ctx context.Context, r Registration) error {
+	if r.Loopback {
+		return nil
+	}
+	if r.SetupToken != "" {
+		ok, err := s.d.Setup.Matches(ctx, identity.DigestOf(r.SetupToken))
+		if err != nil || ok {
+			return err
+		}
+	}
+	return fault.New(fault.Forbidden,
+		"The first account is made on the machine itself, or with the setupToken that the server's log shows at start.")
+}
+
+// prepare validates all fields at once and hashes the password last, since that
+// is dear.
+func (s *Service) prepare(email, password string, role actor.Role, first, last *string) (identity.User, error) {
+	id, err := s.newID()
+	if err != nil {
+		return identity.User{}, err
+	}
+	user := identity.User{
+		ID: id, Email: identity.NormalEmail(email), FirstName: first, LastName: last, Role: role, CreatedAt: s.d.Clock.Now(),
+	}
+	if err := allFields(user.Validate(), identity.CheckPassword("password", password)); err != nil {
+		return identity.User{}, err
+	}
+	user.PasswordHash, err = s.d.Hasher.Hash(password)
+	return user, err
+}
+
+// allFields joins the fields of several validations.
+func allFields(results ...error) error {
+	var fields fault.Fields
+	for _, err := range results {
+		if e, ok := errors.AsType[*fault.Error](err); ok {
+			for field, messages := range e.Fields {
+				for _, message := range messages {
+					fields.Add(field, message)
+				}
+			}
+		}
+	}
+	return fields.Err()
+}
+
+// NewUser is an account that an Admin makes.
+type NewUser struct {
+	Email    string
+	Password string
+	Role     actor.Role
+}
+
+// CreateUser makes an account for somebody else. It needs the role Admin, and
+// nobody gives a role above their own.
+func (s *Service) CreateUser(ctx context.Context, who actor.Actor, n NewUser) (identity.User, error) {
+	if err := who.Need(actor.Admin); err != nil {
+		return identity.User{}, err
+	}
+	if n.Role.Rank() > who.Role.Rank() {
+		return identity.User{}, fault.New(fault.Forbidden, "A role above your own can't be given.")
+	}
+	return s.addUser(ctx, who, n)
+}
+
+// AddUser makes an account for the operator at the machine's own command line,
+// who needs no session. The first one is the Overseer.
+func (s *Service) AddUser(ctx context.Context, n NewUser) (identity.User, error) {
+	any, err := s.d.Users.Any(ctx)
+	if err != nil {
+		return identity.User{}, err
+	}
+	if !any {
+		n.Role = actor.Overseer
+	}
+	return s.addUser(ctx, actor.Actor{}, n)
+}
+
+func (s *Service) addUser(ctx context.Context, who actor.Actor, n NewUser) (identity.User, error) {
+	user, err := s.prepare(n.Email, n.Password, n.Role, nil, nil)
+	if err != nil {
+		return identity.User{}, err
+	}
+	return user, s.d.Transactions.Run(ctx, func(ctx context.Context) error {
+		if err := s.d.Users.Create(ctx, user); err != nil {
+			return err
+		}
+		return s.note(ctx, who, audit.UserCreated, user.ID, string(user.Role))
+	})
+}
+
+// Users lists all accounts for the operator at the command line.
+func (s *Service) Users(ctx context.Context) ([]identity.User, error) { return s.d.Users.List(ctx) }
+
+// PrepareSetup stores a fresh setup token and returns it, while there is no
+// account yet; "" afterwards.
+func (s *Service) PrepareSetup(ctx context.Context) (string, error) {
+	any, err := s.d.Users.Any(ctx)
+	if err != nil || any {
+		return "", err
+	}
+	text, digest, err := identity.NewOpaque(s.d.Random, "setup_")
+	if err != nil {
+		return "", err
+	}
+	return text, s.d.Setup.Put(ctx, digest)
+}
