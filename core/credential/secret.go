@@ -18,21 +18,37 @@ const hidden = "[secret]"
 
 // Secret is a key or secret in the clear. It can't print itself: only Reveal
 // gives the text. The zero value is no secret.
-type Secret struct{ text string }
+type Secret struct {
+	// text stands behind a pointer because fmt calls no method of a value in an
+	// unexported field, nor for %p and %w: there it shows an address and no text.
+	text *string
+	// Two secrets are compared with Equal; == does not compile.
+	_ [0]func()
+}
 
-// NewSecret wraps a text.
-func NewSecret(text string) Secret { return Secret{text: text} }
+// NewSecret wraps a text. An empty one is no secret.
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{text: &text}
+}
 
 // Reveal returns the text. Its callers are the places where a secret leaves:
 // answers to its owner, sealing and verifying.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // IsZero reports whether there is no secret.
-func (s Secret) IsZero() bool { return s.text == "" }
+func (s Secret) IsZero() bool { return s.text == nil }
 
 // Equal compares in constant time.
 func (s Secret) Equal(other Secret) bool {
-	a, b := sha256.Sum256([]byte(s.text)), sha256.Sum256([]byte(other.text))
+	a, b := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(other.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
@@ -72,7 +88,7 @@ func draw(random io.Reader, prefix string) (Secret, error) {
 	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return Secret{}, fmt.Errorf("drawing a key: %w", err)
 	}
-	return Secret{text: prefix + base64.RawURLEncoding.EncodeToString(b[:])}, nil
+	return NewSecret(prefix + base64.RawURLEncoding.EncodeToString(b[:])), nil
 }
 
 // Digest is the SHA-256 of a generated key. A key has 256 random bits, so its
@@ -80,7 +96,7 @@ func draw(random io.Reader, prefix string) (Secret, error) {
 type Digest [sha256.Size]byte
 
 // DigestOf returns the digest of a generated key.
-func DigestOf(s Secret) Digest { return sha256.Sum256([]byte(s.text)) }
+func DigestOf(s Secret) Digest { return sha256.Sum256([]byte(s.Reveal())) }
 
 // Matches reports in constant time whether d is the digest of s.
 func (d Digest) Matches(s Secret) bool {

@@ -44,8 +44,12 @@ type Signatures struct {
 	Plain, PlainAlias []string
 }
 
-// signingKey is the HMAC key that a secret's text stands for.
+// signingKey is the HMAC key that a secret's text stands for. No secret is no
+// key: anybody could sign with an empty one.
 func signingKey(text string) ([]byte, error) {
+	if text == "" {
+		return nil, errors.New("is empty")
+	}
 	rest, ok := strings.CutPrefix(text, standardPrefix)
 	if !ok {
 		return []byte(text), nil
