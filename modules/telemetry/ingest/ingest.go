@@ -1,0 +1,186 @@
+// Package ingest takes what devices send, understands it, and hands it to the
+// journal. Who sends is settled before: a delivery comes from its source.
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"ampra/core/clock"
+	"ampra/core/fault"
+	"ampra/core/telemetry"
+
+	"github.com/google/uuid"
+)
+
+// Deps are the ports that ingest stands on.
+type Deps struct {
+	Journal     telemetry.Journal
+	DeadLetters telemetry.DeadLetters
+	Clock       clock.Clock
+	// Random is a cryptographic source of bytes.
+	Random io.Reader
+}
+
+// Service takes deliveries.
+type Service struct{ d Deps }
+
+// New returns the use case on its ports.
+func New(d Deps) *Service { return &Service{d: d} }
+
+// Delivery is a payload of a source that was let in.
+type Delivery struct {
+	SourceID uuid.UUID
+	Payload  []byte
+	// SignedAt is the time that a signature vouches for; zero without one.
+	SignedAt time.Time
+	// Origin is "mqtt" or "webhook", Topic the MQTT topic or the URL's path.
+	Origin string
+	Topic  string
+	// Name is the last level of a topic below ".../data": a scalar payload there is
+	// the value of this field.
+	Name string
+}
+
+// Receipt is what became of a delivery.
+type Receipt struct {
+	// Accepted is how many readings are durable.
+	Accepted int
+	Rejected []telemetry.Rejection
+	Warnings []telemetry.Warning
+	// DroppedExtra counts unknown fields beyond the bound.
+	DroppedExtra int
+}
+
+// Submit understands a delivery and queues its readings. When it returns nil,
+// done is called once: with a nil error when every reading that was not rejected
+// is durable; with Invalid when nothing of the payload could be read (it is in
+// the dead letters then); with Unavailable when it is not known to be durable
+// and should be sent again. When Submit itself returns an error (Unavailable, or
+// ctx's), done is not called. It waits while the journal's queue is full.
+func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, error)) error {
+	now := telemetry.Truncate(s.d.Clock.Now())
+	intake := telemetry.Intake{SourceID: d.SourceID, ReceivedAt: now, Default: now, Name: d.Name}
+	if !d.SignedAt.IsZero() {
+		intake.Default = telemetry.Truncate(d.SignedAt)
+	}
+	report, err := telemetry.Decode(d.Payload, intake)
+	receipt := Receipt{Rejected: report.Rejected, Warnings: report.Warnings, DroppedExtra: report.DroppedExtra}
+	if err == nil && len(report.Readings) == 0 {
+		err = fault.New(fault.Invalid, "Nothing in it can be read: %s.", firstReasons(report.Rejected))
+	}
+	if err != nil {
+		if putErr := s.bury(ctx, d, now, err.Error()); putErr != nil {
+			return putErr
+		}
+		done(receipt, err)
+		return nil
+	}
+	if len(report.Rejected) > 0 {
+		if err := s.bury(ctx, d, now, firstReasons(report.Rejected)); err != nil {
+			return err
+		}
+	}
+	entry := telemetry.Entry{SourceID: d.SourceID, Readings: report.Readings}
+	return s.d.Journal.Append(ctx, entry, func(err error, errs []error) {
+		done(settle(receipt, len(entry.Readings), err, errs))
+	})
+}
+
+// Accept is Submit for callers that wait: it returns when the fate is known.
+func (s *Service) Accept(ctx context.Context, d Delivery) (Receipt, error) {
+	type outcome struct {
+		receipt Receipt
+		err     error
+	}
+	settled := make(chan outcome, 1)
+	if err := s.Submit(ctx, d, func(r Receipt, err error) { settled <- outcome{r, err} }); err != nil {
+		return Receipt{}, err
+	}
+	select {
+	case o := <-settled:
+		return o.receipt, o.err
+	case <-ctx.Done():
+		return Receipt{}, fault.Wrap(fault.Unavailable, ctx.Err(), "The readings could not be stored in time. Send them again.")
+	}
+}
+
+// bury puts a payload that could not be read, or not wholly, into the dead
+// letters.
+func (s *Service) bury(ctx context.Context, d Delivery, now time.Time, reason string) error {
+	id, err := uuid.NewRandomFromReader(s.d.Random)
+	if err != nil {
+		return fmt.Errorf("drawing an id: %w", err)
+	}
+	letter := telemetry.DeadLetter{ID: id, SourceID: d.SourceID, At: now, Origin: d.Origin, Topic: d.Topic, Reason: reason}
+	letter.Raw, letter.Truncated = d.Payload, len(d.Payload) > telemetry.MaxRaw
+	if letter.Truncated {
+		letter.Raw = d.Payload[:telemetry.MaxRaw]
+	}
+	return s.d.DeadLetters.Put(ctx, letter)
+}
+
+// settle works the journal's answer into the receipt. A reading that the journal
+// refused for good is rejected under its index in the payload; anything passing
+// means that the whole is to be sent again.
+func settle(receipt Receipt, count int, err error, errs []error) (Receipt, error) {
+	if err == nil {
+		receipt.Accepted = count
+		return receipt, nil
+	}
+	if errs == nil || fault.Passing(err) {
+		return receipt, asUnavailable(err)
+	}
+	rejected := map[int]bool{}
+	for _, r := range receipt.Rejected {
+		rejected[r.Index] = true
+	}
+	index := 0
+	for _, err := range errs {
+		for rejected[index] {
+			index++
+		}
+		switch {
+		case err == nil:
+			receipt.Accepted++
+		case fault.Passing(err):
+			return receipt, asUnavailable(err)
+		default:
+			receipt.Rejected = append(receipt.Rejected, telemetry.Rejection{Index: index, Reason: "it can't be stored"})
+		}
+		index++
+	}
+	if receipt.Accepted == 0 {
+		return receipt, fault.Wrap(fault.Invalid, err, "Nothing in it can be stored.")
+	}
+	return receipt, nil
+}
+
+func asUnavailable(err error) error {
+	if fault.Passing(err) {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, err, "The readings could not be stored. Send them again.")
+}
+
+// shown is how many rejections a reason spells out.
+const shown = 3
+
+func firstReasons(rejected []telemetry.Rejection) string {
+	if len(rejected) == 0 {
+		return "no reading"
+	}
+	text := ""
+	for i, r := range rejected {
+		if i == shown {
+			return text + fmt.Sprintf("; and %d more", len(rejected)-shown)
+		}
+		if i > 0 {
+			text += "; "
+		}
+		text += fmt.Sprintf("reading %d: %s", r.Index, r.Reason)
+	}
+	return text
+}

@@ -1,0 +1,125 @@
+// Package writer brings readings into the archive: from the journal's log in
+// batches (Writer), or without a journal in shared commits (Direct).
+package writer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"ampra/core/change"
+	"ampra/core/fault"
+	"ampra/core/telemetry"
+
+	"github.com/google/uuid"
+)
+
+// Sources tells whether a source still exists.
+type Sources interface {
+	// Alive is an error only when it can't be told now.
+	Alive(ctx context.Context, source uuid.UUID) (bool, error)
+}
+
+// Store writes to the archive and keeps deleted sources out of it. One is shared
+// by all that writes in a process.
+type Store struct {
+	archive telemetry.Archive
+	sources Sources
+	// deleting is held for reading during a write and for writing by a deletion,
+	// which so waits until no write is under way that began before it.
+	deleting sync.RWMutex
+}
+
+// attemptTime bounds one attempt at the archive.
+const attemptTime = 10 * time.Second
+
+// barrierTime bounds how long a deletion waits for a write under way. A write
+// that takes longer meets an archive that is away: then the deleted source's
+// telemetry is erased later anyway.
+const barrierTime = 2 * time.Second
+
+// NewStore returns a store. It listens to the feed for deletions; what sources
+// remembers must be subscribed before.
+func NewStore(archive telemetry.Archive, sources Sources, feed change.Feed) *Store {
+	s := &Store{archive: archive, sources: sources}
+	feed.Subscribe(s.waitForWrites)
+	return s
+}
+
+func (s *Store) waitForWrites(ctx context.Context, c change.Change) {
+	if c.Kind != change.SourceDeleted {
+		return
+	}
+	passed := make(chan struct{})
+	go func() {
+		s.deleting.Lock()
+		s.deleting.Unlock() //nolint:staticcheck // the lock is a barrier, it guards nothing of its own
+		close(passed)
+	}()
+	wait := time.NewTimer(barrierTime)
+	defer wait.Stop()
+	select {
+	case <-passed:
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
+
+// write tries once. It answers for each reading; readings of deleted sources are
+// dropped and count as done.
+func (s *Store) write(ctx context.Context, readings []telemetry.Placed) []error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	s.deleting.RLock()
+	defer s.deleting.RUnlock()
+
+	alive, err := s.alive(ctx, readings)
+	if err != nil {
+		return all(readings, fault.Wrap(fault.Unavailable, err, "The readings can't be stored right now."))
+	}
+	if len(alive) == len(readings) {
+		return s.archive.Write(ctx, readings)
+	}
+	kept := make([]telemetry.Placed, len(alive))
+	for i, index := range alive {
+		kept[i] = readings[index]
+	}
+	errs := s.archive.Write(ctx, kept)
+	if errs == nil {
+		return nil
+	}
+	spread := make([]error, len(readings))
+	for i, index := range alive {
+		spread[index] = errs[i]
+	}
+	return spread
+}
+
+// alive returns the indices of readings whose source exists.
+func (s *Store) alive(ctx context.Context, readings []telemetry.Placed) ([]int, error) {
+	known := map[uuid.UUID]bool{}
+	indices := make([]int, 0, len(readings))
+	for i := range readings {
+		source := readings[i].SourceID
+		ok, asked := known[source]
+		if !asked {
+			var err error
+			if ok, err = s.sources.Alive(ctx, source); err != nil {
+				return nil, err
+			}
+			known[source] = ok
+		}
+		if ok {
+			indices = append(indices, i)
+		}
+	}
+	return indices, nil
+}
+
+func all(readings []telemetry.Placed, err error) []error {
+	errs := make([]error, len(readings))
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}

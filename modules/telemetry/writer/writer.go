@@ -1,0 +1,154 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"ampra/core/clock"
+	"ampra/core/fault"
+	"ampra/core/telemetry"
+
+	"github.com/google/uuid"
+)
+
+// Config bounds the writer's batches.
+type Config struct {
+	// Batch is how many readings are written at once, Linger how long the first
+	// waits for more.
+	Batch  int
+	Linger time.Duration
+	// RetryMin and RetryMax bound the wait between attempts.
+	RetryMin, RetryMax time.Duration
+}
+
+// Deps are what the writer stands on.
+type Deps struct {
+	Log         telemetry.Log
+	Store       *Store
+	DeadLetters telemetry.DeadLetters
+	Clock       clock.Clock
+	// Random is a cryptographic source of bytes.
+	Random io.Reader
+	// Failed is told of each attempt that failed and will be repeated.
+	Failed func(error)
+}
+
+// Writer brings the journal's log into the archive. It commits a batch only
+// after all of it is stored, so nothing is lost by a crash; what comes twice
+// changes nothing.
+type Writer struct {
+	cfg Config
+	d   Deps
+}
+
+// New returns a writer.
+func New(cfg Config, d Deps) *Writer { return &Writer{cfg: cfg, d: d} }
+
+// Run writes until ctx ends. A batch under way then is given up: it comes again.
+func (w *Writer) Run(ctx context.Context) error {
+	wait := w.cfg.RetryMin
+	for ctx.Err() == nil {
+		batch, err := w.d.Log.Fetch(ctx, w.cfg.Batch, w.cfg.Linger)
+		if err == nil {
+			err = w.store(ctx, batch)
+		}
+		if err == nil {
+			wait = w.cfg.RetryMin
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.d.Failed(err)
+		pause(ctx, wait)
+		wait = min(2*wait, w.cfg.RetryMax)
+	}
+	return nil
+}
+
+// store writes a batch until every reading of it is stored or buried, then
+// commits it.
+func (w *Writer) store(ctx context.Context, batch telemetry.Batch) error {
+	letters := batch.Undecodable
+	rest := batch.Readings
+	for wait := w.cfg.RetryMin; len(rest) > 0; wait = min(2*wait, w.cfg.RetryMax) {
+		errs := w.d.Store.write(ctx, rest)
+		if errs == nil {
+			break
+		}
+		if len(errs) != len(rest) {
+			return errLost
+		}
+		var again []telemetry.Placed
+		var passing error
+		for i, err := range errs {
+			switch {
+			case err == nil:
+			case fault.Passing(err) || ctx.Err() != nil:
+				again, passing = append(again, rest[i]), err
+			default:
+				letter, err := w.letter(rest[i], err)
+				if err != nil {
+					return err
+				}
+				letters = append(letters, letter)
+			}
+		}
+		rest = again
+		if len(rest) > 0 {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			w.d.Failed(fmt.Errorf("writing %d readings: %w", len(rest), passing))
+			pause(ctx, wait)
+		}
+	}
+	if err := w.bury(ctx, letters); err != nil {
+		return err
+	}
+	if err := batch.Commit(ctx); err != nil {
+		return fmt.Errorf("committing a batch: %w", err)
+	}
+	return nil
+}
+
+// bury puts letters away, again and again until it works: a batch is not done
+// before.
+func (w *Writer) bury(ctx context.Context, letters []telemetry.DeadLetter) error {
+	for wait := w.cfg.RetryMin; len(letters) > 0; wait = min(2*wait, w.cfg.RetryMax) {
+		err := w.d.DeadLetters.Put(ctx, letters...)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		w.d.Failed(fmt.Errorf("storing %d dead letters: %w", len(letters), err))
+		pause(ctx, wait)
+	}
+	return nil
+}
+
+func (w *Writer) letter(p telemetry.Placed, reason error) (telemetry.DeadLetter, error) {
+	id, err := uuid.NewRandomFromReader(w.d.Random)
+	if err != nil {
+		return telemetry.DeadLetter{}, fmt.Errorf("drawing an id: %w", err)
+	}
+	return telemetry.DeadLetter{
+		ID: id, SourceID: p.SourceID, At: w.d.Clock.Now(), Origin: "journal",
+		Topic:  fmt.Sprintf("partition %d, offset %d, reading %d", p.Position.Partition, p.Position.Offset, p.Position.Index),
+		Reason: reason.Error(),
+		Raw:    telemetry.AppendEntry(nil, telemetry.Entry{SourceID: p.SourceID, Readings: []telemetry.Reading{p.Reading}}),
+	}, nil
+}
+
+func pause(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
