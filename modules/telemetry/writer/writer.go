@@ -47,29 +47,37 @@ type Writer struct {
 func New(cfg Config, d Deps) *Writer { return &Writer{cfg: cfg, d: d} }
 
 // Run writes until ctx ends. A batch under way then is given up: it comes again.
+// An error is a broken promise of a part, after which going on would lose
+// readings.
 func (w *Writer) Run(ctx context.Context) error {
 	wait := w.cfg.RetryMin
 	for ctx.Err() == nil {
 		batch, err := w.d.Log.Fetch(ctx, w.cfg.Batch, w.cfg.Linger)
-		if err == nil {
-			err = w.store(ctx, batch)
-		}
-		if err == nil {
-			wait = w.cfg.RetryMin
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			w.d.Failed(fmt.Errorf("reading the journal: %w", err))
+			pause(ctx, wait)
+			wait = min(2*wait, w.cfg.RetryMax)
 			continue
 		}
-		if ctx.Err() != nil {
-			return nil
+		wait = w.cfg.RetryMin
+		if err := w.store(ctx, batch); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
 		}
-		w.d.Failed(err)
-		pause(ctx, wait)
-		wait = min(2*wait, w.cfg.RetryMax)
+		// What is stored and not committed comes again, or is committed by the next.
+		if err := batch.Commit(ctx); err != nil && ctx.Err() == nil {
+			w.d.Failed(fmt.Errorf("committing a batch: %w", err))
+		}
 	}
 	return nil
 }
 
-// store writes a batch until every reading of it is stored or buried, then
-// commits it.
+// store writes a batch until every reading of it is stored or buried.
 func (w *Writer) store(ctx context.Context, batch telemetry.Batch) error {
 	letters := batch.Undecodable
 	rest := batch.Readings
@@ -105,13 +113,7 @@ func (w *Writer) store(ctx context.Context, batch telemetry.Batch) error {
 			pause(ctx, wait)
 		}
 	}
-	if err := w.bury(ctx, letters); err != nil {
-		return err
-	}
-	if err := batch.Commit(ctx); err != nil {
-		return fmt.Errorf("committing a batch: %w", err)
-	}
-	return nil
+	return w.bury(ctx, letters)
 }
 
 // bury puts letters away, again and again until it works: a batch is not done
