@@ -117,7 +117,28 @@ func OpenSQLite(path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	return &DB{write: write, read: read}, nil
+	db := &DB{write: write, read: read}
+	if err := db.enterWAL(o.BusyTimeout); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// enterWAL connects once. The first connection to a new file turns on its
+// write-ahead log, and SQLite does not wait by itself when several processes do
+// so at the same time.
+func (d *DB) enterWAL(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := d.write.PingContext(ctx)
+		if err == nil || !collided(err) || !wait(ctx, firstPause) {
+			if err != nil {
+				return fmt.Errorf("opening the database file: %w", translate(err))
+			}
+			return nil
+		}
+	}
 }
 
 // ownFile makes the database file with mode 0600, or gives it that mode. The

@@ -1,0 +1,2 @@
+drop table telemetry_erasures;
+drop table sun_sources;
