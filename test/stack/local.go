@@ -1,0 +1,162 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// startTime is how long a started server may take to answer.
+const startTime = 90 * time.Second
+
+// host runs servers as processes of this machine.
+type host struct {
+	// run is the folder of their data and logs; it is removed at the end.
+	run string
+	// programs finds and installs what they need.
+	programs *programs
+	// say tells the waiting tests what takes so long.
+	say func(string)
+}
+
+// account is a user of the machine that a server runs as.
+type account struct{ uid, gid uint32 }
+
+// stopSignal is how a server is ended.
+type stopSignal int
+
+const (
+	killSignal stopSignal = iota
+	quitSignal
+)
+
+// process is a server to run.
+type process struct {
+	name string
+	path string
+	args []string
+	env  []string
+	dir  string
+	user *account
+	stop stopSignal
+}
+
+// folder makes a folder under the run's, for that user when one is given.
+func (h *host) folder(name string, user *account) (string, error) {
+	dir := filepath.Join(h.run, name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the data folder: %w", err)
+	}
+	if user == nil {
+		return dir, nil
+	}
+	return dir, os.Chown(dir, int(user.uid), int(user.gid))
+}
+
+// start runs the process and waits until ready says that the server answers. The
+// data need no orderly end: they are removed.
+func (h *host) start(ctx context.Context, p process, ready func(context.Context) error) (instance, error) {
+	path := filepath.Join(h.run, p.name+".log")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return instance{}, err
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, p.args...)
+	cmd.Env, cmd.Dir = append(os.Environ(), p.env...), p.dir
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = childOf(p.user)
+
+	started, died := make(chan error), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // see childOf
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+			close(died)
+		}
+	}()
+	if err := <-started; err != nil {
+		return instance{}, fmt.Errorf("starting %s: %w", p.path, err)
+	}
+	stop := func(ctx context.Context) error {
+		if err := kill(cmd.Process, p.stop); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		select {
+		case <-died:
+			return nil
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), cmd.Process.Kill())
+		}
+	}
+	if err := await(ctx, died, ready); err != nil {
+		text, _ := os.ReadFile(path)
+		err = fmt.Errorf("%s: %w%s", p.path, err, lastLines(string(text)))
+		return instance{}, errors.Join(err, stop(context.WithoutCancel(ctx)))
+	}
+	return instance{stop: stop, died: died}, nil
+}
+
+// await asks until the server answers, died or takes too long.
+func await(ctx context.Context, died <-chan struct{}, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	last := errors.New("not asked yet")
+	for {
+		select {
+		case <-died:
+			return fmt.Errorf("ended before it answered (%w)", last)
+		case <-ctx.Done():
+			return fmt.Errorf("does not answer: %w", last)
+		case <-tick.C:
+			once, cancel := context.WithTimeout(ctx, 10*time.Second)
+			err := ready(once)
+			cancel()
+			if err == nil {
+				return nil
+			}
+			last = err
+		}
+	}
+}
+
+// freePort finds a loopback port that nobody listens on, below those that the
+// kernel gives to outgoing connections and to listeners that ask for any.
+func freePort() (int, error) {
+	var err error
+	for range 100 {
+		port := 20000 + rand.IntN(12000) //nolint:gosec // not a secret
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", loopback(port)); err == nil { //nolint:noctx // bound at once
+			return port, listener.Close()
+		}
+	}
+	return 0, fmt.Errorf("finding a free port: %w", err)
+}
+
+func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+
+// lastLines returns the end of a log for an error, on lines of its own.
+func lastLines(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) > 12 {
+		lines = lines[len(lines)-12:]
+	}
+	if len(lines) == 1 && lines[0] == "" {
+		return ""
+	}
+	return "\n\t" + strings.Join(lines, "\n\t")
+}
