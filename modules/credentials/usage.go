@@ -11,6 +11,9 @@ import (
 	"github.com/google/uuid"
 )
 
+// lastFlush bounds the flush at the end.
+const lastFlush = 2 * time.Second
+
 // UsageDeps are the ports of Usage.
 type UsageDeps struct {
 	Credentials credential.Repository
@@ -18,8 +21,6 @@ type UsageDeps struct {
 	Clock       clock.Clock
 	// Process names this process among all.
 	Process uuid.UUID
-	// Tick gives a moment for each flush; it ends when it is closed.
-	Tick <-chan time.Time
 	// Failed is told of a flush that failed; what it held is kept for the next.
 	Failed func(error)
 }
@@ -63,16 +64,15 @@ func (u *Usage) count(source uuid.UUID, by int) {
 	u.changed[source] = struct{}{}
 }
 
-// Run flushes at each tick until ctx ends.
-func (u *Usage) Run(ctx context.Context) error {
+// Run flushes at each tick until ctx ends, and once more then.
+func (u *Usage) Run(ctx context.Context, tick <-chan time.Time) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case _, ok := <-u.d.Tick:
-			if !ok {
-				return nil
-			}
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
+			defer cancel()
+			return u.Flush(last)
+		case <-tick:
 			if err := u.Flush(ctx); err != nil && ctx.Err() == nil {
 				u.d.Failed(err)
 			}

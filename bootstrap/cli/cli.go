@@ -1,0 +1,141 @@
+// Package cli is the command line of Ampra: it reads settings from flags, the
+// environment and a file, and calls what bootstrap puts together.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"ampra/bootstrap"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes of the command.
+const (
+	ExitOK    = 0
+	ExitError = 1
+	ExitUsage = 2
+)
+
+// root is the whole command line.
+type root struct {
+	bootstrap.Config `embed:""`
+	File             string `name:"config" help:"A YAML file with settings; keys are the flags' words, such as http.listen." placeholder:"FILE"`
+
+	Serve    serveCmd    `cmd:"" default:"withargs" help:"Run the server (also without the word)."`
+	Demo     demoCmd     `cmd:"" help:"Run a server on a fresh folder with a user and two live sources, and say how to look at them."`
+	Simulate simulateCmd `cmd:"" help:"Play a fleet of inverters against a running server and count every reading back."`
+	Migrate  migrateCmd  `cmd:"" help:"Show or change the version of the database schema."`
+	Users    usersCmd    `cmd:"" help:"Make and list accounts."`
+	Keys     keysCmd     `cmd:"" help:"Make and rotate the keys that seal secrets."`
+	Settings configCmd   `cmd:"" name:"config" help:"Show all settings and where each comes from."`
+	Version  versionCmd  `cmd:"" help:"Show the version."`
+}
+
+const description = `Ampra is a platform for solar installations: it takes the telemetry of inverters by MQTT and by signed webhooks and gives it back over REST.
+
+Without a word it serves: one process, one data folder, no other server. 'ampra demo' shows it alive.
+
+Each setting is a flag, an environment variable and a key of a YAML file of the same words: --http-listen, AMPRA_HTTP_LISTEN, http.listen. Flags win over the environment, the environment over the file, the file over the defaults. 'ampra config' shows them all.`
+
+// io is what a command speaks to.
+type streams struct {
+	out, err io.Writer
+}
+
+// Main runs the command line and returns the exit code.
+func Main(args []string, version string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, args, version, os.Stdout, os.Stderr)
+}
+
+// Run is Main with its surroundings as parameters.
+func Run(ctx context.Context, args []string, version string, out, errs io.Writer) int {
+	var command root
+	exited := false
+	parser, err := kong.New(&command,
+		kong.Name("ampra"), kong.Description(description), kong.DefaultEnvars("AMPRA"),
+		kong.Writers(out, errs), kong.Exit(func(int) { exited = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{out, errs}), kong.Bind(build{version}),
+		kong.Resolvers(&fileSettings{args: args}),
+	)
+	if err != nil {
+		return fail(errs, fmt.Errorf("the command line is broken: %w", err))
+	}
+	warnUnknown(parser, os.Environ(), errs)
+	parsed, err := parser.Parse(args)
+	if exited { // --help was shown
+		return ExitOK
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "ampra: %v\nRun 'ampra --help' to see what there is.\n", err)
+		return ExitUsage
+	}
+	if err := command.Complete(); err != nil {
+		fmt.Fprintf(errs, "ampra: %v\nRun 'ampra config' to see all settings.\n", err)
+		return ExitUsage
+	}
+	return fail(errs, parsed.Run(&command.Config, parser))
+}
+
+func fail(errs io.Writer, err error) int {
+	var setting *bootstrap.SettingError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &setting), errors.Is(err, errUsage):
+		fmt.Fprintf(errs, "ampra: %v\n", err)
+		return ExitUsage
+	default:
+		fmt.Fprintf(errs, "ampra: %v\n", err)
+		return ExitError
+	}
+}
+
+// errUsage marks a wrong use of a command.
+var errUsage = errors.New("wrong usage")
+
+type build struct{ version string }
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(s streams, b build) error {
+	_, err := fmt.Fprintf(s.out, "ampra %s\n", b.version)
+	return err
+}
+
+// warnUnknown names variables that begin like ours and are none, since a typing
+// error there would go unseen.
+func warnUnknown(parser *kong.Kong, environ []string, errs io.Writer) {
+	known := map[string]bool{}
+	var walk func(node *kong.Node)
+	walk = func(node *kong.Node) {
+		for _, flag := range node.Flags {
+			for _, env := range flag.Envs {
+				known[env] = true
+			}
+		}
+		for _, child := range node.Children {
+			walk(child)
+		}
+	}
+	walk(parser.Model.Node)
+	for _, line := range environ {
+		name, _, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, "AMPRA_") && !strings.HasPrefix(name, "AMPRA_TEST_") && !known[name] {
+			fmt.Fprintf(errs, "ampra: the variable %s is no setting; 'ampra config' shows those that are\n", name)
+		}
+	}
+}

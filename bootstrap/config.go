@@ -1,0 +1,245 @@
+// Package bootstrap puts the house together: its settings, the wiring of ports
+// and adapters, the roles of a process, and how it starts and stops. It is plain
+// Go, to be read from top to bottom; it holds no rule of the domain.
+package bootstrap
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Role is what a process does.
+type Role string
+
+// The roles.
+const (
+	RoleAPI    Role = "api"    // REST, webhooks
+	RoleIngest Role = "ingest" // reads an outside MQTT broker
+	RoleWriter Role = "writer" // brings the journal into the archive
+	RoleBroker Role = "broker" // the embedded MQTT broker
+)
+
+// Config holds all settings. Each is a flag, an environment variable and a key
+// of the YAML file of the same words: --http-listen, AMPRA_HTTP_LISTEN,
+// http.listen. Later ones win: defaults, file, environment, flags.
+type Config struct {
+	Data string `help:"Folder of all that the embedded profile keeps." default:"./data" placeholder:"FOLDER"`
+
+	HTTPListen string `name:"http-listen" help:"Address for REST, webhooks, docs, health and metrics." default:":8080" placeholder:"HOST:PORT"`
+	PublicURL  string `name:"public-url" help:"The URL under which users and devices reach this server; webhook URLs are made from it, and https turns on secure cookies. Default: http://localhost and the port of --http-listen." placeholder:"URL"`
+
+	MQTTListen     string `name:"mqtt-listen" help:"Address of the embedded broker; empty turns it off." default:":1883" placeholder:"HOST:PORT"`
+	MQTTTLSListen  string `name:"mqtt-tls-listen" help:"Address of the embedded broker with TLS; empty turns it off." default:":8883" placeholder:"HOST:PORT"`
+	MQTTPublicHost string `name:"mqtt-public-host" help:"Broker host that devices are told. Default: the public URL's host." placeholder:"HOST"`
+	MQTTPublicPort int    `name:"mqtt-public-port" help:"Broker port that devices are told." default:"8883" placeholder:"PORT"`
+
+	TLSCert string `name:"tls-cert" help:"Certificate chain (PEM) for MQTT and HTTPS. Without one MQTT uses a self-made one and HTTP stays plain." placeholder:"FILE"`
+	TLSKey  string `name:"tls-key" help:"Key (PEM) of --tls-cert." placeholder:"FILE"`
+	KeyFile string `name:"key-file" help:"The keys that seal secrets. Default: key in the data folder, made at the first start of the embedded profile; 'ampra keys generate' makes one otherwise." placeholder:"FILE"`
+
+	LogLevel  string `name:"log-level" help:"debug, info, warn or error." default:"info" placeholder:"LEVEL"`
+	LogFormat string `name:"log-format" help:"text or json." default:"text" placeholder:"FORMAT"`
+
+	PostgresURL string `name:"postgres-url" help:"Records in PostgreSQL instead of SQLite, e.g. postgres://user:password@host/ampra." placeholder:"URL"`
+
+	KafkaBrokers     []string `name:"kafka-brokers" help:"Journal in Kafka instead of the direct path: addresses, separated by commas." placeholder:"HOST:PORT"`
+	KafkaTopicPrefix string   `name:"kafka-topic-prefix" help:"Topics and consumer group begin with it." default:"ampra" placeholder:"NAME"`
+	KafkaPartitions  int      `name:"kafka-partitions" help:"Partitions of the journal's topic when it is made." default:"12" placeholder:"N"`
+	KafkaReplication int      `name:"kafka-replication" help:"Replicas of each partition when topics are made; 3 for a cluster." default:"1" placeholder:"N"`
+
+	MongoURL      string `name:"mongo-url" help:"Telemetry in MongoDB (a replica set, 6.0 or newer) instead of SQLite." placeholder:"URL"`
+	MongoDatabase string `name:"mongo-database" help:"Database in MongoDB." default:"ampra" placeholder:"NAME"`
+
+	MQTTURL         string `name:"mqtt-url" help:"An outside MQTT broker to read instead of running the embedded one, e.g. mqtt://user:password@host:1883." placeholder:"URL"`
+	MQTTGroup       string `name:"mqtt-group" help:"Share group of the subscriptions at the outside broker." default:"ampra" placeholder:"NAME"`
+	MQTTConnections int    `name:"mqtt-connections" help:"Connections to the outside broker." default:"4" placeholder:"N"`
+
+	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 2160h for 90 days; 0 keeps them for ever." default:"0s" placeholder:"DURATION"`
+	WebhookRate  int           `name:"webhook-rate" help:"Webhook requests that one source may make in a second." default:"50" placeholder:"N"`
+	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
+	Roles        []Role        `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
+}
+
+// SettingError names a setting that is wrong and what was expected.
+type SettingError struct {
+	Setting, Got, Want string
+}
+
+// Error gives the setting under its flag's name, with the words that name it in
+// the environment.
+func (e *SettingError) Error() string {
+	env := "AMPRA_" + strings.ToUpper(strings.ReplaceAll(e.Setting, "-", "_"))
+	return fmt.Sprintf("setting --%s (%s) is %q, expected %s", e.Setting, env, e.Got, e.Want)
+}
+
+// Complete fills in what depends on other settings and returns a *SettingError
+// for the first setting that is wrong.
+func (c *Config) Complete() error {
+	if c.PublicURL == "" {
+		c.PublicURL = c.localURL()
+	}
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.MQTTPublicHost == "" {
+		if u, err := url.Parse(c.PublicURL); err == nil {
+			c.MQTTPublicHost = u.Hostname()
+		}
+	}
+	if c.KeyFile == "" {
+		c.KeyFile = filepath.Join(c.Data, "key")
+	}
+	return nil
+}
+
+func (c *Config) localURL() string {
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	_, port, err := net.SplitHostPort(c.HTTPListen)
+	if err != nil || port == "" {
+		port = "8080"
+	}
+	return scheme + "://localhost:" + port
+}
+
+func (c *Config) check() error {
+	wrong := func(setting, got, want string) error { return &SettingError{setting, got, want} }
+	const address = "an address such as :8080 or 127.0.0.1:8080"
+	switch {
+	case c.Data == "":
+		return wrong("data", "", "a folder")
+	case !validAddress(c.HTTPListen):
+		return wrong("http-listen", c.HTTPListen, address)
+	case c.MQTTListen != "" && !validAddress(c.MQTTListen):
+		return wrong("mqtt-listen", c.MQTTListen, address+", or empty to turn it off")
+	case c.MQTTTLSListen != "" && !validAddress(c.MQTTTLSListen):
+		return wrong("mqtt-tls-listen", c.MQTTTLSListen, address+", or empty to turn it off")
+	case !validURL(c.PublicURL, "http", "https"):
+		return wrong("public-url", c.PublicURL, "a URL such as https://ampra.example.org")
+	case c.MQTTPublicPort < 1 || c.MQTTPublicPort > 65535:
+		return wrong("mqtt-public-port", strconv.Itoa(c.MQTTPublicPort), "a port, 1 to 65535")
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return wrong("tls-key", c.TLSKey, "the key of --tls-cert: both are set or neither")
+	case !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel):
+		return wrong("log-level", c.LogLevel, "debug, info, warn or error")
+	case !slices.Contains([]string{"text", "json"}, c.LogFormat):
+		return wrong("log-format", c.LogFormat, "text or json")
+	case c.PostgresURL != "" && !validURL(c.PostgresURL, "postgres", "postgresql"):
+		return wrong("postgres-url", Masked(c.PostgresURL), "a URL such as postgres://user:password@host/ampra")
+	case c.MongoURL != "" && !validURL(c.MongoURL, "mongodb", "mongodb+srv"):
+		return wrong("mongo-url", Masked(c.MongoURL), "a URL such as mongodb://host/?replicaSet=rs0")
+	case c.MQTTURL != "" && !validURL(c.MQTTURL, "mqtt", "mqtts", "tcp", "ssl"):
+		return wrong("mqtt-url", Masked(c.MQTTURL), "a URL such as mqtt://user:password@host:1883")
+	}
+	return c.checkRest(wrong)
+}
+
+func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
+	for _, broker := range c.KafkaBrokers {
+		if !validAddress(broker) || strings.HasPrefix(broker, ":") {
+			return wrong("kafka-brokers", broker, "addresses such as kafka1:9092,kafka2:9092")
+		}
+	}
+	for _, role := range c.Roles {
+		if !slices.Contains([]Role{RoleAPI, RoleIngest, RoleWriter, RoleBroker}, role) {
+			return wrong("roles", string(role), "api, ingest, writer or broker")
+		}
+	}
+	switch {
+	case len(c.Roles) == 0:
+		return wrong("roles", "", "at least one of api, ingest, writer, broker")
+	case c.Registration != "closed" && c.Registration != "open":
+		return wrong("registration", c.Registration, "closed or open")
+	case !validName(c.KafkaTopicPrefix):
+		return wrong("kafka-topic-prefix", c.KafkaTopicPrefix, "letters, digits, '.', '_' and '-', at most 100")
+	case !validName(c.MongoDatabase) || strings.Contains(c.MongoDatabase, "."):
+		return wrong("mongo-database", c.MongoDatabase, "letters, digits, '_' and '-'")
+	case !validName(c.MQTTGroup):
+		return wrong("mqtt-group", c.MQTTGroup, "letters, digits, '.', '_' and '-'")
+	case c.KafkaPartitions < 1 || c.KafkaPartitions > 10_000:
+		return wrong("kafka-partitions", strconv.Itoa(c.KafkaPartitions), "1 to 10000")
+	case c.KafkaReplication < 1 || c.KafkaReplication > 100:
+		return wrong("kafka-replication", strconv.Itoa(c.KafkaReplication), "1 to 100")
+	case c.MQTTConnections < 1 || c.MQTTConnections > 64:
+		return wrong("mqtt-connections", strconv.Itoa(c.MQTTConnections), "1 to 64")
+	case c.Retention < 0 || (c.Retention > 0 && c.Retention < time.Hour):
+		return wrong("retention", c.Retention.String(), "0 (for ever) or at least 1h")
+	case c.WebhookRate < 1:
+		return wrong("webhook-rate", strconv.Itoa(c.WebhookRate), "1 or more")
+	}
+	return c.checkRoles(wrong)
+}
+
+// checkRoles refuses processes that could not do their work: what is not shared
+// between processes must be in one.
+func (c *Config) checkRoles(wrong func(setting, got, want string) error) error {
+	if len(c.Roles) == 4 {
+		return nil
+	}
+	const all = "all roles in one process, or --postgres-url, --kafka-brokers and --mongo-url, which processes can share"
+	if c.PostgresURL == "" || len(c.KafkaBrokers) == 0 || c.MongoURL == "" {
+		names := make([]string, len(c.Roles))
+		for i, role := range c.Roles {
+			names[i] = string(role)
+		}
+		return wrong("roles", strings.Join(names, ","), all)
+	}
+	return nil
+}
+
+// Has reports whether the process has the role.
+func (c *Config) Has(role Role) bool { return slices.Contains(c.Roles, role) }
+
+// Embedded reports whether the records are kept in the data folder.
+func (c *Config) Embedded() bool { return c.PostgresURL == "" }
+
+func validAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n >= 0 && n <= 65535
+}
+
+func validURL(text string, schemes ...string) bool {
+	u, err := url.Parse(text)
+	if err != nil || !slices.Contains(schemes, u.Scheme) {
+		// MongoDB's URLs may name several hosts with ports, which is no URL to net/url.
+		scheme, rest, ok := strings.Cut(text, "://")
+		return ok && strings.HasPrefix(scheme, "mongodb") && slices.Contains(schemes, scheme) && rest != ""
+	}
+	return u.Host != ""
+}
+
+func validName(text string) bool {
+	return text != "" && len(text) <= 100 && !strings.ContainsFunc(text, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r))
+	})
+}
+
+// Masked hides the password of a URL.
+func Masked(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return text
+	}
+	at := strings.LastIndex(rest, "@")
+	if at < 0 {
+		return text
+	}
+	user, _, hasPassword := strings.Cut(rest[:at], ":")
+	if !hasPassword {
+		return text
+	}
+	return scheme + "://" + user + ":***" + rest[at:]
+}
