@@ -25,10 +25,13 @@ const (
 	flagPhases
 	flagStatus
 	flagExtra
+	// flagsEnd is above all flags.
+	flagsEnd
 )
 
 // AppendEntry appends the encoding of an entry to dst. All readings of an entry
-// share the ReceivedAt of the first.
+// share the ReceivedAt of the first. Numbers must be finite, as Decode leaves
+// them: DecodeEntry refuses others.
 func AppendEntry(dst []byte, e Entry) []byte {
 	dst = append(dst, codecVersion)
 	dst = append(dst, e.SourceID[:]...)
@@ -131,8 +134,8 @@ func appendStatus(dst []byte, s *Status) []byte {
 }
 
 // DecodeEntry reads what AppendEntry wrote. Anything else is an error that names
-// the byte where it went wrong; it never panics and never takes more memory than
-// a small multiple of len(data).
+// the byte where it went wrong; it never panics. It takes memory for what it has
+// read, never for what a count promises.
 func DecodeEntry(data []byte) (Entry, error) {
 	d := decoder{data: data}
 	if version := d.byte(); d.err == nil && version != codecVersion {
@@ -145,21 +148,24 @@ func DecodeEntry(data []byte) (Entry, error) {
 	if d.err != nil {
 		return Entry{}, d.err
 	}
-	e.Readings = make([]Reading, count)
+	e.Readings = make([]Reading, 0, min(count, readingsAtOnce))
 	receivedAt := time.UnixMilli(received).UTC()
-	for i := range e.Readings {
-		r := &e.Readings[i]
-		r.SourceID, r.ReceivedAt = e.SourceID, receivedAt
-		d.reading(r, received)
+	for range count {
+		r := Reading{SourceID: e.SourceID, ReceivedAt: receivedAt}
+		d.reading(&r, received)
 		if d.err != nil {
 			return Entry{}, d.err
 		}
+		e.Readings = append(e.Readings, r)
 	}
 	if d.at != len(data) {
 		return Entry{}, fmt.Errorf("journal entry: %d bytes too many after byte %d", len(data)-d.at, d.at)
 	}
 	return e, nil
 }
+
+// readingsAtOnce is for how many readings room is made before they are seen.
+const readingsAtOnce = 64
 
 var errShort = errors.New("it ends too early")
 
@@ -191,6 +197,17 @@ func (d *decoder) byte() byte {
 		return part[0]
 	}
 	return 0
+}
+
+// bits reads a byte of flags below end.
+func (d *decoder) bits(end byte) byte {
+	b := d.byte()
+	if b >= end {
+		d.at--
+		d.fail(errors.New("an unknown part"))
+		return 0
+	}
+	return b
 }
 
 func (d *decoder) varint() int64 {
@@ -236,17 +253,24 @@ func (d *decoder) float() float64 {
 	if part == nil {
 		return 0
 	}
-	return math.Float64frombits(binary.LittleEndian.Uint64(part))
+	number := math.Float64frombits(binary.LittleEndian.Uint64(part))
+	if math.IsNaN(number) || math.IsInf(number, 0) {
+		d.at -= len(part)
+		d.fail(errors.New("a number that is not finite"))
+		return 0
+	}
+	return number
 }
 
 func (d *decoder) text() string { return string(d.take(d.count(1))) }
 
 func (d *decoder) reading(r *Reading, received int64) {
 	r.Timestamp = time.UnixMilli(received - d.varint()).UTC()
-	flags := d.byte()
+	flags := d.bits(flagsEnd)
 	mask := d.uvarint()
 	if mask >= 1<<NumFields {
 		d.fail(errors.New("an unknown field"))
+		return
 	}
 	for rest := uint32(mask); rest != 0 && d.err == nil; rest &= rest - 1 { //nolint:gosec // checked above
 		r.Values.Set(Field(bits.TrailingZeros32(rest)), d.float()) //nolint:gosec // below 32
@@ -261,7 +285,7 @@ func (d *decoder) reading(r *Reading, received int64) {
 		r.Status = d.status()
 	}
 	if flags&flagExtra != 0 {
-		n := d.count(9)
+		n := d.count(9) // an empty name and a number
 		r.Extra = make(map[string]float64, min(n, MaxExtra))
 		for range n {
 			name := d.text()
@@ -271,22 +295,28 @@ func (d *decoder) reading(r *Reading, received int64) {
 }
 
 func (d *decoder) lines() []Line {
-	lines := make([]Line, d.count(1))
-	for i := range lines {
-		known := d.byte()
-		for bit, part := range [...]**float64{&lines[i].VoltageVolts, &lines[i].CurrentAmperes, &lines[i].PowerWatts} {
+	count := d.count(1)
+	lines := make([]Line, 0, min(count, MaxLines))
+	for range count {
+		var line Line
+		known := d.bits(1 << 3)
+		for bit, part := range [...]**float64{&line.VoltageVolts, &line.CurrentAmperes, &line.PowerWatts} {
 			if known&(1<<bit) != 0 {
 				number := d.float()
 				*part = &number
 			}
 		}
+		if d.err != nil {
+			return nil
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
 
 func (d *decoder) status() *Status {
 	var s Status
-	known := d.byte()
+	known := d.bits(1 << 2)
 	if known&1 != 0 {
 		code := d.varint()
 		s.Code = &code

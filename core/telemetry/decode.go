@@ -3,19 +3,67 @@ package telemetry
 import (
 	"time"
 
+	"ampra/core/fault"
+	"ampra/core/payload"
+
 	"github.com/google/uuid"
 )
 
 // MaxReadings is how many readings one delivery may bring.
 const MaxReadings = 10_000
 
+// Decode reads a payload in canonical names: one reading (an object) or a list
+// of them, or, when in.Name is set, the value of that one field.
+//
+// What can't be read of a reading is left out and named in the report; what
+// can't be read at all is refused whole with a fault: Invalid for malformed JSON
+// (with the byte, counted from 0), for an empty list and for anything that is
+// neither an object nor a list; TooLarge for more than MaxReadings. A report
+// without readings is no error. Two readings of a list may have one timestamp;
+// they merge later, in their order.
+func Decode(data []byte, in Intake) (Report, error) {
+	p := newParser(data, in)
+	if in.Name != "" && !holdsReadings(data) {
+		if err := p.scalar(data); err != nil {
+			return Report{}, err
+		}
+		return p.report, nil
+	}
+	kind := p.scan.Kind()
+	elements := 0
+	switch kind {
+	case payload.Object:
+		p.reading(0)
+	case payload.Array:
+		p.scan.Open()
+		for ; p.scan.More(); elements++ {
+			if elements == MaxReadings {
+				return Report{}, fault.New(fault.TooLarge, "A list holds at most %d readings.", MaxReadings)
+			}
+			p.element(elements)
+		}
+	default:
+		p.scan.Skip()
+	}
+	if err := p.scan.End(); err != nil {
+		return Report{}, fault.New(fault.Invalid, "%s", err.Error())
+	}
+	switch {
+	case kind != payload.Object && kind != payload.Array:
+		return Report{}, fault.New(fault.Invalid, "Expected a reading (an object) or a list of readings, not %s.", kind)
+	case kind == payload.Array && elements == 0:
+		return Report{}, fault.New(fault.Invalid, "The list of readings is empty.")
+	}
+	return p.report, nil
+}
+
 // Intake says how a payload came in.
 type Intake struct {
 	SourceID uuid.UUID
 	// ReceivedAt is now. Timestamps are bounded by it.
 	ReceivedAt time.Time
-	// Default is the time of a reading that has none of its own: ReceivedAt, or the
-	// signed time of a webhook.
+	// Default is the time of a reading that has none of its own: the signed time of
+	// a webhook, or ReceivedAt, which the zero time stands for.
 	Default time.Time
 	// Name is set for a scalar that was published on a topic of its own: the
 	// payload is this field's value.

@@ -67,8 +67,8 @@ func (r Reading) IsEmpty() bool {
 
 // Merge lays a later reading of the same identity over r: where both have a
 // field, the later stands; extra merges name by name; strings and phases stand
-// as a whole. It shares nothing with later afterwards but strings and phases,
-// which nobody changes.
+// as a whole. It shares nothing with later afterwards but strings, phases and
+// status, which nobody changes.
 func (r *Reading) Merge(later Reading) {
 	r.Values.Merge(later.Values)
 	if len(later.Strings) > 0 {
