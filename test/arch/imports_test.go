@@ -179,8 +179,8 @@ func refuseStandard(from, to string, test bool) string {
 			return "this is an adapter's work"
 		}
 	case "migrations":
-		if to != "embed" {
-			return "migrations hold the schema and embed it"
+		if belowAny(to, coreDenied) && to != "embed" && to != "io/fs" {
+			return "migrations hold the schema and run nothing"
 		}
 	}
 	if below(to, "testing") || to == "net/http/httptest" {

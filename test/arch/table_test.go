@@ -74,7 +74,10 @@ var roomVendors = map[string][]string{
 }
 
 // onlyIn are vendors that even tests may use in one folder only.
-var onlyIn = map[string]string{"github.com/testcontainers/testcontainers-go": "test/stack"}
+var onlyIn = map[string]string{
+	"github.com/testcontainers/testcontainers-go": "test/stack",
+	"github.com/moby/moby":                        "test/stack",
+}
 
 // topLevel is what may stand beside each other in the module's folder, apart
 // from dotfiles and what .gitignore names.

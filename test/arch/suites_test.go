@@ -1,0 +1,35 @@
+package arch
+
+// suites names, for each port of the core, the function in test/contract that
+// says in code what the port promises. One suite may serve several ports that
+// only make sense together.
+var suites = map[string]string{
+	"audit.Log":                "AuditLog",
+	"change.Feed":              "Feed",
+	"change.Outbox":            "Outbox",
+	"credential.AccessRecords": "AccessRecords",
+	"credential.Presence":      "Presence",
+	"credential.Repository":    "Credentials",
+	"credential.Sealer":        "Sealer",
+	"idempotency.Store":        "Idempotency",
+	"identity.Attempts":        "Attempts",
+	"identity.Hasher":          "Hasher",
+	"identity.Sessions":        "Sessions",
+	"identity.SetupTokens":     "SetupTokens",
+	"identity.Tokens":          "Tokens",
+	"identity.Users":           "Users",
+	"powergroup.Repository":    "PowerGroups",
+	"sunsource.Erasures":       "Erasures",
+	"sunsource.Repository":     "SunSources",
+	"tariff.Repository":        "Tariffs",
+	"telemetry.Archive":        "Archive",
+	"telemetry.DeadLetters":    "DeadLetters",
+	"telemetry.Journal":        "Journal",
+	"telemetry.Log":            "Journal",
+	"transaction.Runner":       "Transactions",
+}
+
+// withoutSuite are the ports that need none, with the reason.
+var withoutSuite = map[string]string{
+	"clock.Clock": "one method that returns a time: there is nothing to keep but its type",
+}
