@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"errors"
 	"net/url"
 	"unicode/utf8"
 )
@@ -43,6 +44,28 @@ func (f *Fields) Err() error {
 		return nil
 	}
 	return &Error{Code: Invalid, Message: "The request has invalid fields.", Fields: f.messages}
+}
+
+// With joins what was noted with the outcome of a validation, so that both are
+// named at once: err's fields are added where nothing is noted for them yet. When
+// something was noted any other fault gives way to it; an error that is no fault
+// stays as it is.
+func (f *Fields) With(err error) error {
+	if len(f.messages) == 0 {
+		return err
+	}
+	var all Fields
+	all.Merge(*f)
+	if e, ok := errors.AsType[*Error](err); ok {
+		for field, messages := range e.Fields {
+			if _, noted := f.messages[field]; !noted {
+				all.messages[field] = messages
+			}
+		}
+	} else if err != nil {
+		return err
+	}
+	return all.Err()
 }
 
 // WebURL reports whether text is an absolute http or https URL with a host, of

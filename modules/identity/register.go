@@ -20,6 +20,9 @@ type Registration struct {
 	Loopback bool
 	// SetupToken allows the first account from elsewhere.
 	SetupToken string
+	// Unreadable names fields that could not be read as what they should be; they
+	// are refused together with those that break a rule.
+	Unreadable fault.Fields
 }
 
 // Register makes an account and signs it in. The first of an installation is the
@@ -42,7 +45,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (SignedIn, error
 	if !any {
 		role = actor.Overseer
 	}
-	user, err := s.prepare(r.Email, r.Password, role, r.FirstName, r.LastName)
+	user, err := s.prepare(r, role)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -77,18 +80,18 @@ func (s *Service) mayBeFirst(ctx context.Context, r Registration) error {
 
 // prepare validates all fields at once and hashes the password last, since that
 // is dear.
-func (s *Service) prepare(email, password string, role actor.Role, first, last *string) (identity.User, error) {
+func (s *Service) prepare(r Registration, role actor.Role) (identity.User, error) {
 	id, err := s.newID()
 	if err != nil {
 		return identity.User{}, err
 	}
 	user := identity.User{
-		ID: id, Email: identity.NormalEmail(email), FirstName: first, LastName: last, Role: role, CreatedAt: s.d.Clock.Now(),
+		ID: id, Email: identity.NormalEmail(r.Email), FirstName: r.FirstName, LastName: r.LastName, Role: role, CreatedAt: s.d.Clock.Now(),
 	}
-	if err := allFields(user.Validate(), identity.CheckPassword("password", password)); err != nil {
+	if err := r.Unreadable.With(allFields(user.Validate(), identity.CheckPassword("password", r.Password))); err != nil {
 		return identity.User{}, err
 	}
-	user.PasswordHash, err = s.d.Hasher.Hash(password)
+	user.PasswordHash, err = s.d.Hasher.Hash(r.Password)
 	return user, err
 }
 
@@ -112,6 +115,8 @@ type NewUser struct {
 	Email    string
 	Password string
 	Role     actor.Role
+	// Unreadable is as in Registration.
+	Unreadable fault.Fields
 }
 
 // CreateUser makes an account for somebody else. It needs the role Admin, and
@@ -140,7 +145,7 @@ func (s *Service) AddUser(ctx context.Context, n NewUser) (identity.User, error)
 }
 
 func (s *Service) addUser(ctx context.Context, who actor.Actor, n NewUser) (identity.User, error) {
-	user, err := s.prepare(n.Email, n.Password, n.Role, nil, nil)
+	user, err := s.prepare(Registration{Email: n.Email, Password: n.Password, Unreadable: n.Unreadable}, n.Role)
 	if err != nil {
 		return identity.User{}, err
 	}

@@ -18,6 +18,8 @@ type NewToken struct {
 	Name      string
 	Scopes    []identity.Scope
 	ExpiresAt time.Time
+	// Unreadable is as in Registration.
+	Unreadable fault.Fields
 }
 
 // CreateToken makes an API token for the actor and returns its text, which is
@@ -36,7 +38,7 @@ func (s *Service) CreateToken(ctx context.Context, who actor.Actor, n NewToken) 
 		ID: id, UserID: who.UserID, Name: n.Name, Scopes: slices.Clone(n.Scopes), Digest: digest,
 		CreatedAt: now, ExpiresAt: n.ExpiresAt.UTC(),
 	}
-	if err := token.Validate(now); err != nil {
+	if err := n.Unreadable.With(token.Validate(now)); err != nil {
 		return identity.Token{}, "", err
 	}
 	err = s.d.Transactions.Run(ctx, func(ctx context.Context) error {

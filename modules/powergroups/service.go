@@ -34,6 +34,9 @@ type Make struct {
 	Name        string
 	Description *string
 	LogoURL     *string
+	// Unreadable names fields that could not be read as what they should be; they
+	// are refused together with those that break a rule.
+	Unreadable fault.Fields
 }
 
 // Update is a change of a group: only the fields that were sent.
@@ -41,6 +44,7 @@ type Update struct {
 	Name        patch.Field[string]
 	Description patch.Field[string]
 	LogoURL     patch.Field[string]
+	Unreadable  fault.Fields // as in Make
 }
 
 // List returns the actor's groups.
@@ -64,7 +68,7 @@ func (s *Service) Create(ctx context.Context, who actor.Actor, m Make) (powergro
 		ID: id, OwnerID: who.UserID, Name: m.Name, Description: m.Description, LogoURL: m.LogoURL,
 		CreatedAt: now, UpdatedAt: now,
 	}
-	if err := g.Validate(); err != nil {
+	if err := m.Unreadable.With(g.Validate()); err != nil {
 		return powergroup.PowerGroup{}, err
 	}
 	if err := s.d.Groups.Create(ctx, g); err != nil {
@@ -80,11 +84,8 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u U
 		nulls.Check(u.Name.Required(&g.Name), "name", "must not be null")
 		u.Description.Nullable(&g.Description)
 		u.LogoURL.Nullable(&g.LogoURL)
-		if err := nulls.Err(); err != nil {
-			return err
-		}
 		g.UpdatedAt = s.d.Clock.Now()
-		return g.Validate()
+		return u.Unreadable.With(nulls.With(g.Validate()))
 	})
 }
 

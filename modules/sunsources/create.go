@@ -33,6 +33,9 @@ type Draft struct {
 	SystemCost             *decimal.Decimal
 	MaintenanceCostPerYear *decimal.Decimal
 	InstallationDate       *time.Time
+	// Unreadable names fields that could not be read as what they should be; they
+	// are refused together with those that break a rule.
+	Unreadable fault.Fields
 }
 
 // drawings is how often a new id is drawn when the first 8 digits of one are
@@ -117,7 +120,7 @@ func (s *Service) prepare(who actor.Actor, id uuid.UUID, n Draft) (sunsource.Sun
 		price = &tariff.Price{ID: priceID, SourceID: id, PricePerKwh: *n.InitialKwhPrice, EffectiveFrom: now, CreatedAt: now}
 		wrong.Merge(invalid(price.Validate("initialKwhPrice")))
 	}
-	return source, price, custom, wrong.Err()
+	return source, price, custom, n.Unreadable.With(wrong.Err())
 }
 
 // invalid takes the fields out of a validation's error.

@@ -16,6 +16,9 @@ type Update struct {
 	sunsource.Patch
 	// RegenerateMQTTKey ends the current MQTT key at once.
 	RegenerateMQTTKey bool
+	// Unreadable names fields that could not be read as what they should be; they
+	// are refused together with those that break a rule.
+	Unreadable fault.Fields
 }
 
 // Update changes the fields that were sent. When it returns, a deactivation or a
@@ -29,7 +32,7 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u U
 		var err error
 		updated, err = s.d.Sources.Update(ctx, who.UserID, id, func(source *sunsource.SunSource) error {
 			wasActive = source.IsActive
-			if err := u.Apply(source); err != nil {
+			if err := u.Unreadable.With(u.Apply(source)); err != nil {
 				return err
 			}
 			if u.RegenerateMQTTKey && source.ConnectionType != sunsource.MQTT {

@@ -55,6 +55,9 @@ type Ask struct {
 	Limit int
 	// Cursor is the Next of the page before, "" for the first.
 	Cursor string
+	// Unreadable names parameters that could not be read as what they should be;
+	// they are refused together with those that break a rule.
+	Unreadable fault.Fields
 }
 
 // Page is a part of a history.
@@ -109,7 +112,7 @@ func (a Ask) span(source uuid.UUID) (telemetry.Span, error) {
 			}
 		}
 	}
-	return span, wrong.Err()
+	return span, a.Unreadable.With(wrong.Err())
 }
 
 // A cursor is the timestamp of the last reading that was shown.
