@@ -1,0 +1,53 @@
+package mongodb_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ampra/adapters/mongodb"
+	"ampra/core/credential"
+	"ampra/core/telemetry"
+	"ampra/test/contract"
+	"ampra/test/stack"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newArchive returns an archive on a database of its own, as configure left it.
+func newArchive(t *testing.T, configure func(*mongodb.Config)) *mongodb.Archive {
+	t.Helper()
+	url, database := stack.Mongo(t)
+	return onDatabase(t, url, database, configure)
+}
+
+func onDatabase(t *testing.T, url, database string, configure func(*mongodb.Config)) *mongodb.Archive {
+	t.Helper()
+	cfg := mongodb.Config{URL: credential.NewSecret(url), Database: database}
+	if configure != nil {
+		configure(&cfg)
+	}
+	archive, err := mongodb.New(cfg, mongodb.Deps{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("making an archive: %v", err)
+	}
+	if err := archive.Setup(t.Context()); err != nil {
+		t.Fatalf("setting up: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := archive.Close(ctx); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+	})
+	return archive
+}
+
+func TestAnArchiveKeepsItsContract(t *testing.T) {
+	t.Parallel()
+	contract.Archive(t, func(t *testing.T) telemetry.Archive { return newArchive(t, nil) })
+}

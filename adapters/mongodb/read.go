@@ -1,0 +1,196 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"ampra/core/fault"
+	"ampra/core/telemetry"
+)
+
+// Latest returns the reading with the newest timestamp, or a fault NotFound.
+func (a *Archive) Latest(ctx context.Context, source uuid.UUID) (telemetry.Reading, error) {
+	found, err := a.find(ctx, telemetry.Span{SourceID: source, Order: telemetry.NewestFirst, Limit: 1})
+	if err != nil {
+		return telemetry.Reading{}, fmt.Errorf("reading the latest: %w", err)
+	}
+	if len(found) == 0 {
+		return telemetry.Reading{}, fault.New(fault.NotFound, "There is no reading yet.")
+	}
+	return found[0], nil
+}
+
+// History returns the readings of a span, merged by identity. What was written
+// before is found: it reads from the primary what a majority has.
+func (a *Archive) History(ctx context.Context, query telemetry.Span) ([]telemetry.Reading, error) {
+	found, err := a.find(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("reading history: %w", err)
+	}
+	return found, nil
+}
+
+// Erase removes all readings of a source.
+func (a *Archive) Erase(ctx context.Context, source uuid.UUID) error {
+	db, err := a.open()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	defer cancel()
+	_, err = db.Collection(collection).DeleteMany(ctx, bson.D{{Key: "meta.source", Value: sourceValue(source)}})
+	if err != nil {
+		return fmt.Errorf("erasing readings: %w", translate(err))
+	}
+	return nil
+}
+
+func sourceValue(source uuid.UUID) bson.Binary {
+	return bson.Binary{Subtype: bson.TypeBinaryUUID, Data: source[:]}
+}
+
+// find looks through a span until the limit is reached.
+func (a *Archive) find(ctx context.Context, query telemetry.Span) ([]telemetry.Reading, error) {
+	if query.Limit < 1 {
+		return nil, fault.New(fault.Invalid, "A limit of %d: 1 is the least.", query.Limit)
+	}
+	db, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	defer cancel()
+	var found []telemetry.Reading
+	for _, part := range split(query, time.Now()) {
+		part.Limit = query.Limit - len(found)
+		if part.Limit == 0 || part.isEmpty() {
+			continue
+		}
+		if found, err = scan(ctx, db, part, found); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// part is a span in Unix milliseconds, from inclusive, to exclusive.
+type part struct {
+	telemetry.Span
+	from, to int64
+}
+
+// The bounds of a span that is open.
+const (
+	minMS = -1 << 50
+	maxMS = 1 << 50
+)
+
+func (p part) isEmpty() bool { return p.from >= p.to }
+
+// split cuts a span in two: what probably is enough for the limit, and the rest.
+// The server reads some megabytes of buckets ahead of what it is asked for,
+// unless the question itself is bounded.
+func split(query telemetry.Span, now time.Time) []part {
+	whole := part{Span: query, from: minMS, to: maxMS}
+	if !query.From.IsZero() {
+		whole.from = ceilMS(query.From)
+	}
+	if !query.To.IsZero() {
+		whole.to = ceilMS(query.To)
+	}
+	const usual = 5 * time.Minute // between two readings
+	near := max(24*time.Hour, min(time.Duration(query.Limit), 1e6)*usual).Milliseconds()
+	var edge int64
+	switch {
+	case query.Order == telemetry.NewestFirst && whole.to != maxMS:
+		edge = slotOf(whole.to - near)
+	case query.Order == telemetry.NewestFirst:
+		edge = slotOf(now.UnixMilli() - near)
+	case whole.from != minMS:
+		edge = slotOf(whole.from + near)
+	default:
+		return []part{whole}
+	}
+	edge = min(max(edge, whole.from), whole.to)
+	older, newer := whole, whole
+	older.to, newer.from = edge, edge
+	if query.Order == telemetry.NewestFirst {
+		return []part{newer, older}
+	}
+	return []part{older, newer}
+}
+
+// ceilMS is the first millisecond that is not before t.
+func ceilMS(t time.Time) int64 {
+	ms := t.UnixMilli()
+	if t.After(time.UnixMilli(ms)) {
+		ms++
+	}
+	return ms
+}
+
+// scan appends the readings of a span to found. It reads slot by slot, which is
+// an index's order, and sorts and merges what is in each.
+func scan(ctx context.Context, db *mongo.Database, p part, found []telemetry.Reading) ([]telemetry.Reading, error) {
+	direction := 1
+	if p.Order == telemetry.NewestFirst {
+		direction = -1
+	}
+	cursor, err := db.Collection(collection).Find(ctx, filter(p), options.Find().
+		SetSort(bson.D{{Key: "meta.slot", Value: direction}}).
+		SetBatchSize(int32(min(p.Limit+1, 1000)))) //nolint:gosec // bounded
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer closeCursor(cursor)
+	end := len(found) + p.Limit
+	group := newGroup(p.Order, p.Limit)
+	for cursor.Next(ctx) {
+		row, err := decodeRow(cursor.Current, p.SourceID)
+		if err != nil {
+			return nil, err
+		}
+		if slot := slotOf(row.Timestamp.UnixMilli()); slot != group.slot {
+			if found = group.flush(found, end); len(found) == end {
+				return found, nil
+			}
+			group.slot = slot
+		}
+		group.add(row)
+	}
+	if err := cursor.Err(); err != nil {
+		return nil, translate(err)
+	}
+	return group.flush(found, end), nil
+}
+
+func filter(p part) bson.D {
+	slots, times := bson.D{}, bson.D{}
+	if p.from != minMS {
+		slots = append(slots, bson.E{Key: "$gte", Value: bson.DateTime(slotOf(p.from))})
+		times = append(times, bson.E{Key: "$gte", Value: bson.DateTime(p.from)})
+	}
+	if p.to != maxMS {
+		slots = append(slots, bson.E{Key: "$lte", Value: bson.DateTime(slotOf(p.to - 1))})
+		times = append(times, bson.E{Key: "$lt", Value: bson.DateTime(p.to)})
+	}
+	query := bson.D{{Key: "meta.source", Value: sourceValue(p.SourceID)}}
+	if len(slots) > 0 {
+		query = append(query, bson.E{Key: "meta.slot", Value: slots}, bson.E{Key: timeField, Value: times})
+	}
+	return query
+}
+
+// closeCursor frees the cursor on the server, also when the call's own context
+// has ended.
+func closeCursor(cursor *mongo.Cursor) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = cursor.Close(ctx) // the server forgets it by itself, later
+}
