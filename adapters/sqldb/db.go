@@ -81,7 +81,7 @@ func OpenPostgres(url string, o Options) (*DB, error) {
 	pool.SetMaxOpenConns(max(size, 2))
 	pool.SetMaxIdleConns(max(size/2, 2))
 	pool.SetConnMaxIdleTime(idleTimeout)
-	db := bun.NewDB(pool, pgdialect.New())
+	db := bun.NewDB(pool, pgdialect.New(), tolerant())
 	return &DB{write: db, read: db, pg: config}, nil
 }
 
@@ -182,8 +182,12 @@ func openSQLitePool(path string, o Options, reader bool) (*bun.DB, error) {
 	}
 	pool.SetMaxOpenConns(size)
 	pool.SetMaxIdleConns(size)
-	return bun.NewDB(pool, newSQLiteDialect()), nil
+	return bun.NewDB(pool, newSQLiteDialect(), tolerant()), nil
 }
+
+// tolerant lets a program run on a schema whose tables have columns that it does
+// not know: another process may have migrated while this one still runs.
+func tolerant() bun.DBOption { return bun.WithDiscardUnknownColumns() }
 
 // IsPostgres reports whether the records are in PostgreSQL, else they are in
 // SQLite.

@@ -61,6 +61,8 @@ func (i instant) Value() (driver.Value, error) { return i.at.UTC(), nil }
 // Scan reads either database's form.
 func (i *instant) Scan(src any) error {
 	switch v := src.(type) {
+	case nil: // the empty side of an outer join
+		i.at = time.Time{}
 	case int64:
 		i.at = time.UnixMicro(v).UTC()
 	case time.Time:
