@@ -3,6 +3,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -60,6 +61,7 @@ type Receipt struct {
 // the dead letters then); with Unavailable when it is not known to be durable
 // and should be sent again. When Submit itself returns an error (Unavailable, or
 // ctx's), done is not called. It waits while the journal's queue is full.
+// The payload is not used any more when Submit returns.
 func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, error)) error {
 	now := telemetry.Truncate(s.d.Clock.Now())
 	intake := telemetry.Intake{SourceID: d.SourceID, ReceivedAt: now, Default: now, Name: d.Name}
@@ -115,10 +117,8 @@ func (s *Service) bury(ctx context.Context, d Delivery, now time.Time, reason st
 		return fmt.Errorf("drawing an id: %w", err)
 	}
 	letter := telemetry.DeadLetter{ID: id, SourceID: d.SourceID, At: now, Origin: d.Origin, Topic: d.Topic, Reason: reason}
-	letter.Raw, letter.Truncated = d.Payload, len(d.Payload) > telemetry.MaxRaw
-	if letter.Truncated {
-		letter.Raw = d.Payload[:telemetry.MaxRaw]
-	}
+	letter.Raw = bytes.Clone(d.Payload[:min(len(d.Payload), telemetry.MaxRaw)]) // the caller's buffer is its own again
+	letter.Truncated = len(d.Payload) > telemetry.MaxRaw
 	return s.d.DeadLetters.Put(ctx, letter)
 }
 
