@@ -20,13 +20,13 @@ import (
 // different contents are not for it.
 type Ledger struct {
 	mu       sync.Mutex
-	notes    map[identity]*note
+	notes    map[readingID]*note
 	open     int // entries that were taken and not yet answered
 	answered chan struct{}
 	broken   []error // promises of Append and Done that were not kept
 }
 
-type identity struct {
+type readingID struct {
 	source uuid.UUID
 	ms     int64
 }
@@ -39,7 +39,7 @@ type note struct {
 
 // NewLedger returns an empty ledger.
 func NewLedger() *Ledger {
-	return &Ledger{notes: map[identity]*note{}, answered: make(chan struct{})}
+	return &Ledger{notes: map[readingID]*note{}, answered: make(chan struct{})}
 }
 
 // Send appends an entry and notes its answers as they come. answer, when it is
@@ -48,7 +48,7 @@ func (l *Ledger) Send(ctx context.Context, j telemetry.Journal, entry telemetry.
 	l.mu.Lock()
 	l.open++
 	for _, r := range entry.Readings {
-		id := identity{r.SourceID, r.Timestamp.UnixMilli()}
+		id := readingID{r.SourceID, r.Timestamp.UnixMilli()}
 		if l.notes[id] == nil {
 			l.notes[id] = &note{reading: r}
 		}
@@ -97,7 +97,7 @@ func (l *Ledger) note(entry telemetry.Entry, err error, errs []error) {
 		if first == nil {
 			first = answer
 		}
-		n := l.notes[identity{r.SourceID, r.Timestamp.UnixMilli()}]
+		n := l.notes[readingID{r.SourceID, r.Timestamp.UnixMilli()}]
 		switch {
 		case answer == nil:
 			n.stored = true
