@@ -1,3 +1,5 @@
+// What the house works with, apart from go.mod so that it weighs nothing there.
+// go get -modfile=.ci/tools.mod -tool <package>@<version> raises one.
 module ampra/tools
 
 go 1.26.4
