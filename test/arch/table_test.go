@@ -77,6 +77,7 @@ var roomVendors = map[string][]string{
 var onlyIn = map[string]string{
 	"github.com/testcontainers/testcontainers-go": "test/stack",
 	"github.com/moby/moby":                        "test/stack",
+	"github.com/containerd/errdefs":               "test/stack",
 }
 
 // topLevel is what may stand beside each other in the module's folder, apart
