@@ -285,17 +285,31 @@ func (d *decoder) reading(r *Reading, received int64) {
 		r.Status = d.status()
 	}
 	if flags&flagExtra != 0 {
-		n := d.count(9) // an empty name and a number
-		r.Extra = make(map[string]float64, min(n, MaxExtra))
-		for range n {
-			name := d.text()
-			r.Extra[name] = d.float()
+		r.Extra = d.extra()
+	}
+}
+
+func (d *decoder) extra() map[string]float64 {
+	count := d.count(9) // an empty name and a number
+	if count == 0 {
+		return nil
+	}
+	extra := make(map[string]float64, min(count, MaxExtra))
+	for range count {
+		name := d.text()
+		extra[name] = d.float()
+		if d.err != nil {
+			return nil
 		}
 	}
+	return extra
 }
 
 func (d *decoder) lines() []Line {
 	count := d.count(1)
+	if count == 0 {
+		return nil
+	}
 	lines := make([]Line, 0, min(count, MaxLines))
 	for range count {
 		var line Line

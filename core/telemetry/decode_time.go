@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"math"
 	"time"
 
@@ -50,8 +51,13 @@ func (p *parser) moment(at *moment, name string) {
 // rfc3339Milli reads a time with any offset. RFC 3339 also allows t and z in
 // lower case.
 func rfc3339Milli(text []byte) (milli int64, ok bool) {
+	const hourEnd = len("2026-06-21T12")
 	var upper [64]byte // room for more digits than anybody has
-	if len(text) > len(upper) {
+	if len(text) > len(upper) || len(text) <= hourEnd {
+		return 0, false
+	}
+	// The standard library also takes an hour of one digit and a decimal comma.
+	if text[hourEnd] != ':' || bytes.IndexByte(text, ',') >= 0 {
 		return 0, false
 	}
 	for i, c := range text {
