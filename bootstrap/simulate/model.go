@@ -47,7 +47,6 @@ func NewPlant(site Site, seed int64, first time.Time) *Plant {
 	p := &Plant{
 		site: site, random: random,
 		last:    time.Date(local.Year(), local.Month(), local.Day()-1, 0, 0, 0, 0, site.Zone),
-		day:     local.YearDay() - 1,
 		weather: wander{rhythm: 9 * time.Hour, deviation: 0.9},
 		clouds:  wander{rhythm: 6 * time.Minute, deviation: 1},
 		hertz:   wander{rhythm: 40 * time.Second, deviation: 0.018},
@@ -55,6 +54,7 @@ func NewPlant(site Site, seed int64, first time.Time) *Plant {
 		signal:  wander{rhythm: 5 * time.Minute, deviation: 3},
 		house:   newHousehold(site.LoadScale),
 	}
+	p.day = p.last.YearDay()
 	p.weather.at = p.weather.deviation * random.NormFloat64()
 	p.temperature = p.ambient(p.last, 0)
 	// What it has counted in the years since it was built.

@@ -58,7 +58,7 @@ type Status struct {
 func (r Reading) payload() ([]byte, error) {
 	type onTheWire struct {
 		Reading
-		Own   map[string]float64 `json:",inline"`
+		Own   map[string]float64 `json:",embed"`
 		Extra struct{}           `json:"extra,omitzero"`
 	}
 	return json.Marshal(onTheWire{Reading: r, Own: r.Extra})

@@ -1,0 +1,72 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+const (
+	terminalPause = 500 * time.Millisecond
+	linePause     = 5 * time.Second
+)
+
+// progress is the running line: on a terminal one that is written over, else a
+// new one every few seconds.
+type progress struct {
+	out      io.Writer
+	terminal bool
+	open     bool // a line stands that has no end yet
+}
+
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out}
+	if file, ok := out.(*os.File); ok {
+		info, err := file.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
+}
+
+// run writes the line, and tells each of the counts, until ctx ends.
+func (p *progress) run(ctx context.Context, counts func() Counts, tell func(Counts)) {
+	begun, last := time.Now(), time.Now()
+	before := Counts{}
+	for sleep(ctx, terminalPause) == nil {
+		now := counts()
+		if tell != nil {
+			tell(now)
+		}
+		since := time.Since(last)
+		if !p.terminal && since < linePause {
+			continue
+		}
+		rate := float64(now.Acknowledged-before.Acknowledged) / since.Seconds()
+		last, before = time.Now(), now
+		p.write(fmt.Sprintf("%6s  %s  %.0f/s", time.Since(begun).Round(time.Second), now, rate))
+	}
+}
+
+func (p *progress) write(line string) {
+	if p.terminal {
+		fmt.Fprintf(p.out, "\r\x1b[K%s", line)
+		p.open = true
+		return
+	}
+	fmt.Fprintln(p.out, line)
+}
+
+// end finishes a line that stands open.
+func (p *progress) end() {
+	if p.open {
+		fmt.Fprintln(p.out)
+		p.open = false
+	}
+}
+
+// String is the running line's words.
+func (c Counts) String() string {
+	return fmt.Sprintf("sent %d, acknowledged %d, found %d", c.Sent, c.Acknowledged, c.Found)
+}
