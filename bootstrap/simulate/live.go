@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func PlayLive(ctx context.Context, session *Session, sources []*Source, o Live) 
 		},
 		follow:   true,
 		patience: o.FindWithin,
-		progress: newProgress(nil),
+		progress: newProgress(io.Discard),
 		tell:     o.OnCounts,
 	})
 }

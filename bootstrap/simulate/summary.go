@@ -52,9 +52,12 @@ func (s Summary) Err() error {
 		say(missing, "never acknowledged")
 	}
 	if len(wrongs) > 0 {
-		return errors.Join(append([]error{errors.New("readings: " + strings.Join(wrongs, ", "))}, s.Failures...)...)
+		return errors.New("readings: " + strings.Join(wrongs, ", "))
 	}
-	return errors.Join(s.Failures...)
+	if len(s.Failures) > 0 {
+		return fmt.Errorf("%d sources did not come through, the first: %w", len(s.Failures), s.Failures[0])
+	}
+	return nil
 }
 
 // write prints the summary; its last line is LastLine.

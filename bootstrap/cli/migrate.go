@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"ampra/adapters/sqldb"
+	"ampra/bootstrap"
+)
+
+type migrateCmd struct {
+	Up     migrateUp     `cmd:"" help:"Bring the schema to the newest version; 'ampra serve' does so by itself."`
+	Down   migrateDown   `cmd:"" help:"Take back the newest version. Data that only it holds is lost."`
+	Status migrateStatus `cmd:"" help:"List the versions and when they were applied."`
+}
+
+// withRecords opens the store for one command.
+func withRecords(c *bootstrap.Config, act func(db *sqldb.DB) error) (err error) {
+	db, err := bootstrap.Records(*c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return act(db)
+}
+
+type migrateUp struct{}
+
+// Run applies what is missing and lists all.
+func (migrateUp) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
+	return withRecords(c, func(db *sqldb.DB) error {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		return printVersions(ctx, db, s)
+	})
+}
+
+type migrateDown struct{}
+
+// Run takes one version back and lists all.
+func (migrateDown) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
+	return withRecords(c, func(db *sqldb.DB) error {
+		if err := db.Down(ctx); err != nil {
+			return err
+		}
+		return printVersions(ctx, db, s)
+	})
+}
+
+type migrateStatus struct{}
+
+// Run lists the versions.
+func (migrateStatus) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
+	return withRecords(c, func(db *sqldb.DB) error { return printVersions(ctx, db, s) })
+}
+
+func printVersions(ctx context.Context, db *sqldb.DB, s streams) error {
+	versions, err := db.Status(ctx)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, v := range versions {
+		applied := "not applied"
+		if v.AppliedAt != nil {
+			applied = v.AppliedAt.UTC().Format("2006-01-02 15:04:05Z")
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", v.Version, v.Name, applied)
+	}
+	return table.Flush()
+}
