@@ -84,7 +84,7 @@ var onlyIn = map[string]string{
 // from dotfiles and what .gitignore names.
 var topLevel = []string{
 	"core", "adapters", "modules", "bootstrap", "test", "migrations", "docs",
-	"go.mod", "go.sum", "main.go", "Taskfile.yml", "README.md", "compose.yaml",
+	"go.mod", "go.sum", "main.go", "Taskfile.yml", "README.md", "compose.yaml", "Dockerfile",
 }
 
 // maxLines is the most that a file may have that no generator wrote.
