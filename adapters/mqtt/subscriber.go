@@ -143,7 +143,7 @@ func (s *Subscriber) connection(ctx context.Context, clientID string) error {
 	// queue always has room and the library's reader is never held up. What is left
 	// of a connection that broke comes on top, hence twice.
 	queue := make(chan received, 2*int(s.cfg.Window))
-	up := false // only touched by the connection's own callbacks, one after another
+	var up atomic.Bool
 	password, _ := s.server.User.Password()
 	server := *s.server
 	server.User = nil
@@ -162,14 +162,13 @@ func (s *Subscriber) connection(ctx context.Context, clientID string) error {
 			return c, nil
 		},
 		OnConnectionUp: func(manager *autopaho.ConnectionManager, _ *paho.Connack) {
-			up = true
+			up.Store(true)
 			s.connected.Add(1)
 			log.Info("connected to the MQTT broker")
 			go s.subscribe(ctx, manager, log)
 		},
 		OnConnectionDown: func() bool {
-			if up {
-				up = false
+			if up.CompareAndSwap(true, false) {
 				s.connected.Add(-1)
 			}
 			return true
@@ -205,7 +204,7 @@ func (s *Subscriber) connection(ctx context.Context, clientID string) error {
 	}
 	stop()
 	<-manager.Done()
-	if up {
+	if up.CompareAndSwap(true, false) {
 		s.connected.Add(-1)
 	}
 	return nil
