@@ -1,9 +1,11 @@
 package contract
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -57,7 +59,9 @@ func recordTests(t *testing.T, open func(t *testing.T) Records, tests map[string
 }
 
 // instantOf is a moment of the tests with all the digits that stores keep.
-func instantOf(i int) time.Time { return noon().Add(time.Duration(i)*time.Minute + 123456*time.Microsecond) }
+func instantOf(i int) time.Time {
+	return noon().Add(time.Duration(i)*time.Minute + 123456*time.Microsecond)
+}
 
 func (r Records) newUser(t *testing.T) identity.User {
 	t.Helper()
@@ -149,15 +153,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// get fails the test on an error and else returns the value.
-func get[T any](t *testing.T, value T, err error) T {
-	t.Helper()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	return value
-}
-
 func wantCode(t *testing.T, err error, code fault.Code) {
 	t.Helper()
 	if fault.CodeOf(err) != code {
@@ -169,7 +164,8 @@ func wantCode(t *testing.T, err error, code fault.Code) {
 func wantField(t *testing.T, err error, field string) {
 	t.Helper()
 	wantCode(t, err, fault.Invalid)
-	if f := asFault(err); len(f.Fields[field]) == 0 || len(f.Fields) != 1 {
+	f, _ := errors.AsType[*fault.Error](err)
+	if len(f.Fields[field]) == 0 || len(f.Fields) != 1 {
 		t.Fatalf("%v: names %v, want %q alone", err, f.Fields, field)
 	}
 }
@@ -216,4 +212,12 @@ func describe(v reflect.Value) string {
 	default:
 		return fmt.Sprintf("%#v", v.Interface())
 	}
+}
+
+// byCreation orders records as lists do.
+func byCreation(at time.Time, id uuid.UUID, otherAt time.Time, other uuid.UUID) int {
+	if c := at.Compare(otherAt); c != 0 {
+		return c
+	}
+	return bytes.Compare(id[:], other[:])
 }

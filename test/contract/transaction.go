@@ -17,19 +17,21 @@ import (
 func Transactions(t *testing.T, open func(t *testing.T) Records) {
 	t.Helper()
 	recordTests(t, open, map[string]func(*testing.T, Records){
-		"what act writes is there once Run returns":              runCommits,
-		"an error of act undoes everything and comes back as is": runRollsBack,
-		"a panic of act undoes everything":                       runPanics,
-		"act sees its writes, nobody else does before the end":   runIsolates,
-		"Run inside Run is undone with it":                       runJoins,
-		"a part that fails is undone alone":                      runPart,
-		"a Conflict leaves the transaction usable":               runConflict,
-		"a context that ended writes nothing":                    runCancelled,
-		"many at once all take effect":                           runMany,
+		"what act writes is there once Run returns":                 runCommits,
+		"an error of act undoes everything and comes back as it is": runRollsBack,
+		"a panic of act undoes everything":                          runPanics,
+		"act sees its writes, nobody else does before the end":      runIsolates,
+		"Run inside Run is undone with it":                          runJoins,
+		"a part that fails is undone alone":                         runPart,
+		"a Conflict leaves the transaction usable":                  runConflict,
+		"a context that ended writes nothing":                       runCancelled,
+		"many at once all take effect":                              runMany,
 	})
 }
 
-var errAct = errors.New("the act's own error") //nolint:gochecknoglobals // compared by identity
+type actError struct{}
+
+func (actError) Error() string { return "the act's own error" }
 
 func (r Records) wantUser(t *testing.T, u identity.User, there bool) {
 	t.Helper()
@@ -54,9 +56,9 @@ func runRollsBack(t *testing.T, r Records) {
 	u := userOf(uuid.New())
 	err := r.Transactions.Run(t.Context(), func(ctx context.Context) error {
 		must(t, r.Users.Create(ctx, u))
-		return errAct
+		return actError{}
 	})
-	if err != errAct { //nolint:errorlint // it is returned as it is
+	if err != error(actError{}) { //nolint:errorlint // it is returned as it is
 		t.Errorf("Run returned %v", err)
 	}
 	r.wantUser(t, u, false)
@@ -95,7 +97,7 @@ func runIsolates(t *testing.T, r Records) {
 
 func runJoins(t *testing.T, r Records) {
 	inner, outer := userOf(uuid.New()), userOf(uuid.New())
-	for _, last := range []error{errAct, nil} {
+	for _, last := range []error{actError{}, nil} {
 		err := r.Transactions.Run(t.Context(), func(ctx context.Context) error {
 			must(t, r.Users.Create(ctx, outer))
 			must(t, r.Transactions.Run(ctx, func(ctx context.Context) error { return r.Users.Create(ctx, inner) }))
@@ -116,9 +118,9 @@ func runPart(t *testing.T, r Records) {
 		must(t, r.Users.Create(ctx, before))
 		err := r.Transactions.Run(ctx, func(ctx context.Context) error {
 			must(t, r.Users.Create(ctx, inner))
-			return errAct
+			return actError{}
 		})
-		if err != errAct { //nolint:errorlint // it is returned as it is
+		if err != error(actError{}) { //nolint:errorlint // it is returned as it is
 			t.Errorf("the inner Run returned %v", err)
 		}
 		return r.Users.Create(ctx, after)
@@ -180,10 +182,14 @@ func runMany(t *testing.T, r Records) {
 			t.Errorf("transaction %d: %v", i, err)
 		}
 	}
-	if list := get(t)(r.PowerGroups.List(t.Context(), owner.ID)); len(list) != n+1 {
+	list, err := r.PowerGroups.List(t.Context(), owner.ID)
+	must(t, err)
+	if len(list) != n+1 {
 		t.Errorf("%d groups, want %d", len(list), n+1)
 	}
-	if got := get(t)(r.PowerGroups.Get(t.Context(), owner.ID, shared.ID)); len(got.Name) != len("Home")+n {
+	got, err := r.PowerGroups.Get(t.Context(), owner.ID, shared.ID)
+	must(t, err)
+	if len(got.Name) != len("Home")+n {
 		t.Errorf("the shared group is named %q after %d changes", got.Name, n)
 	}
 }

@@ -1,0 +1,62 @@
+package sqldb
+
+import (
+	"context"
+	"testing"
+
+	"ampra/core/audit"
+	"ampra/test/contract"
+
+	"github.com/google/uuid"
+)
+
+func TestTheRecordsKeepTheirContracts(t *testing.T) {
+	t.Parallel()
+	suites := map[string]func(*testing.T, func(*testing.T) contract.Records){
+		"transactions":   contract.Transactions,
+		"users":          contract.Users,
+		"sessions":       contract.Sessions,
+		"tokens":         contract.Tokens,
+		"attempts":       contract.Attempts,
+		"setup tokens":   contract.SetupTokens,
+		"power groups":   contract.PowerGroups,
+		"sun sources":    contract.SunSources,
+		"erasures":       contract.Erasures,
+		"credentials":    contract.Credentials,
+		"access records": contract.AccessRecords,
+		"tariffs":        contract.Tariffs,
+		"idempotency":    contract.Idempotency,
+		"audit log":      contract.AuditLog,
+	}
+	engines(t, func(t *testing.T, open func(*testing.T) *DB) {
+		for name, suite := range suites {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				suite(t, func(t *testing.T) contract.Records { return recordsOf(open(t)) })
+			})
+		}
+	})
+}
+
+func recordsOf(db *DB) contract.Records {
+	log := NewAuditLog(db)
+	return contract.Records{
+		Transactions: db,
+		Users:        NewUsers(db),
+		Sessions:     NewSessions(db),
+		Tokens:       NewTokens(db),
+		Attempts:     NewAttempts(db),
+		SetupTokens:  NewSetupTokens(db),
+		PowerGroups:  NewPowerGroups(db),
+		SunSources:   NewSunSources(db),
+		Erasures:     NewErasures(db),
+		Credentials:  NewCredentials(db),
+		Access:       NewAccessRecords(db),
+		Tariffs:      NewTariffs(db),
+		Idempotency:  NewIdempotency(db),
+		AuditLog:     log,
+		AuditEntries: func(ctx context.Context, subject uuid.UUID) ([]audit.Entry, error) {
+			return log.About(ctx, subject, 100)
+		},
+	}
+}
