@@ -7,12 +7,16 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 )
 
@@ -24,7 +28,12 @@ const engineTime = 3 * time.Second
 type engine struct {
 	// host is where the containers' ports are reached from here.
 	host string
+	// run is the folder that notes the containers of this run.
+	run string
 }
+
+// containerNote is the beginning of the name of a file that notes a container.
+const containerNote = "container-"
 
 // local tells whether the containers' ports are on this machine's loopback.
 func (e *engine) local() bool {
@@ -43,21 +52,8 @@ func findEngine() (*engine, error) {
 	}
 	done := make(chan outcome, 1)
 	go func() { // looking for the socket takes no context
-		provider, err := testcontainers.NewDockerProvider()
-		if err != nil {
-			done <- outcome{err: err}
-			return
-		}
-		defer provider.Close()
-		if err := provider.Health(ctx); err != nil {
-			done <- outcome{err: err}
-			return
-		}
-		host, err := provider.DaemonHost(ctx)
-		if host == "localhost" {
-			host = "127.0.0.1" // what is advertised must not depend on how a name resolves
-		}
-		done <- outcome{&engine{host: host}, err}
+		host, err := engineHost(ctx)
+		done <- outcome{found: &engine{host: host}, err: err}
 	}()
 	select {
 	case o := <-done:
@@ -68,6 +64,32 @@ func findEngine() (*engine, error) {
 	case <-ctx.Done():
 		return nil, missing("no engine answers within %s", engineTime)
 	}
+}
+
+// engineHost asks the engine where its containers' ports are reached.
+// testcontainers-go says so, but takes every container it runs in for one that
+// was only handed the engine's socket; an engine that runs in it, too, and has its
+// name, is on its loopback.
+func engineHost(ctx context.Context) (string, error) {
+	provider, err := testcontainers.NewDockerProvider()
+	if err != nil {
+		return "", err
+	}
+	defer provider.Close()
+	found, err := provider.Client().Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return "", err
+	}
+	_, told := os.LookupEnv("TESTCONTAINERS_HOST_OVERRIDE")
+	here, _ := os.Hostname()
+	if !told && here == found.Info.Name && strings.HasPrefix(provider.Client().DaemonHost(), "unix:") {
+		return "127.0.0.1", nil
+	}
+	host, err := provider.DaemonHost(ctx)
+	if host == "localhost" {
+		host = "127.0.0.1" // what is advertised must not depend on how a name resolves
+	}
+	return host, err
 }
 
 // image is what to run in a container.
@@ -96,7 +118,8 @@ func (e *engine) start(ctx context.Context, img image, ready func(context.Contex
 	c, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
 		ContainerRequest: testcontainers.ContainerRequest{
 			Image: img.name, Cmd: img.cmd, Env: img.env, Files: containerFiles(img.files),
-			ExposedPorts: []string{inside.String()},
+			ExposedPorts:   []string{inside.String()},
+			LifecycleHooks: []testcontainers.ContainerLifecycleHooks{{PostCreates: []testcontainers.ContainerHook{e.note}}},
 			HostConfigModifier: func(config *container.HostConfig) {
 				config.PortBindings = network.PortMap{inside: {binding}}
 			},
@@ -110,13 +133,42 @@ func (e *engine) start(ctx context.Context, img image, ready func(context.Contex
 		return nil, missing("%s cannot be had: %v", img.name, err)
 	}
 	if err == nil {
-		err = await(ctx, nil, ready)
+		err = await(ctx, nil, func(ctx context.Context) error {
+			err := ready(ctx)
+			if state, unknown := c.State(ctx); err != nil && unknown == nil && !state.Running {
+				return endedError{last: err}
+			}
+			return err
+		})
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w%s", img.name, err, containerLog(ctx, c))
 		return nil, errors.Join(err, stop(context.WithoutCancel(ctx)))
 	}
 	return stop, nil
+}
+
+// note writes down a container that exists from now on, for a supervisor to come
+// should this one be killed. testcontainers-go has a container of its own for that,
+// which starts for more seconds than it saves and needs the engine's socket inside.
+func (e *engine) note(_ context.Context, c testcontainers.Container) error {
+	return os.WriteFile(filepath.Join(e.run, containerNote+c.GetContainerID()), nil, 0o600)
+}
+
+// removeContainers removes those that a killed supervisor left.
+func removeContainers(ctx context.Context, ids []string) error {
+	provider, err := testcontainers.NewDockerProvider()
+	if err != nil {
+		return err
+	}
+	defer provider.Close()
+	for _, id := range ids {
+		_, gone := provider.Client().ContainerRemove(ctx, id, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
+		if !errdefs.IsNotFound(gone) {
+			err = errors.Join(err, gone)
+		}
+	}
+	return err
 }
 
 func containerFiles(files map[string]string) []testcontainers.ContainerFile {

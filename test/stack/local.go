@@ -16,7 +16,7 @@ import (
 )
 
 // startTime is how long a started server may take to answer.
-const startTime = 90 * time.Second
+const startTime = 60 * time.Second
 
 // host runs servers as processes of this machine.
 type host struct {
@@ -108,6 +108,12 @@ func (h *host) start(ctx context.Context, p process, ready func(context.Context)
 	return instance{stop: stop, died: died}, nil
 }
 
+// endedError is a server that will not answer any more.
+type endedError struct{ last error }
+
+func (e endedError) Error() string { return "ended before it answered (" + e.last.Error() + ")" }
+func (e endedError) Unwrap() error { return e.last }
+
 // await asks until the server answers, died or takes too long.
 func await(ctx context.Context, died <-chan struct{}, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
@@ -118,15 +124,15 @@ func await(ctx context.Context, died <-chan struct{}, ready func(context.Context
 	for {
 		select {
 		case <-died:
-			return fmt.Errorf("ended before it answered (%w)", last)
+			return endedError{last: last}
 		case <-ctx.Done():
 			return fmt.Errorf("does not answer: %w", last)
 		case <-tick.C:
 			once, cancel := context.WithTimeout(ctx, 10*time.Second)
 			err := ready(once)
 			cancel()
-			if err == nil {
-				return nil
+			if ended := (endedError{}); err == nil || errors.As(err, &ended) {
+				return err
 			}
 			last = err
 		}

@@ -53,8 +53,8 @@ func (m mongoDB) inDocker(ctx context.Context, e *engine) (instance, error) {
 	if !e.local() {
 		address = "mongodb://" + dialed + "/?directConnection=true"
 	}
-	stop, err := e.start(ctx, image{
-		name: "mongo:6.0", cmd: append([]string{"mongod", "--bind_ip_all"}, m.settings(port)...),
+	stop, err := e.start(ctx, image{ // which itself makes mongod listen on all addresses
+		name: "mongo:6.0", cmd: append([]string{"mongod"}, m.settings(port)...),
 		inside: port, outside: port,
 	}, answersMongo(dialed, loopback(port)))
 	return instance{address: address, stop: stop}, err

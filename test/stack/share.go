@@ -183,6 +183,9 @@ func startSupervisor(cfg settings) error {
 
 	child := exec.CommandContext(context.Background(), self)
 	child.Env = append(os.Environ(), supervisorVariable+"="+cfg.State)
+	if _, set := os.LookupEnv("TESTCONTAINERS_RYUK_DISABLED"); !set {
+		child.Env = append(child.Env, "TESTCONTAINERS_RYUK_DISABLED=true") // the supervisor removes its containers
+	}
 	child.Dir = filepath.Dir(cfg.State)
 	child.Stdout, child.Stderr = log, log
 	child.ExtraFiles = []*os.File{socket}

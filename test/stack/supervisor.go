@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,7 +70,7 @@ func supervise() error {
 		return fmt.Errorf("taking over the socket: %w", err)
 	}
 	_ = socket.Close()
-	run, err := freshRunFolder(cfg.State)
+	run, left, err := freshRunFolder(cfg.State)
 	if err != nil {
 		return err
 	}
@@ -88,6 +89,9 @@ func supervise() error {
 	}
 	log.Printf("supervisor %d, data in %s", os.Getpid(), run)
 	go s.accept()
+	if len(left) > 0 {
+		go func() { log.Printf("removing the containers %v: %v", left, removeContainers(ctx, left)) }()
+	}
 	err = s.watch(ctx)
 	cancel()
 	s.stopAll()
@@ -95,20 +99,25 @@ func supervise() error {
 }
 
 // freshRunFolder makes a folder for the data of one supervisor's life, and removes
-// those of supervisors that were killed.
-func freshRunFolder(state string) (string, error) {
+// those of supervisors that were killed. It returns the containers that these
+// left.
+func freshRunFolder(state string) (run string, left []string, err error) {
 	old, err := filepath.Glob(filepath.Join(state, "run-*"))
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, dir := range old {
+		notes, _ := filepath.Glob(filepath.Join(dir, containerNote+"*"))
+		for _, note := range notes {
+			left = append(left, strings.TrimPrefix(filepath.Base(note), containerNote))
+		}
 		_ = os.RemoveAll(dir) // one that is just ending removes it as well
 	}
-	run, err := os.MkdirTemp(state, "run-")
+	run, err = os.MkdirTemp(state, "run-")
 	if err != nil {
-		return "", fmt.Errorf("making the data folder: %w", err)
+		return "", nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	return run, os.Chmod(run, 0o711) //nolint:gosec // PostgreSQL's own user passes through
+	return run, left, os.Chmod(run, 0o711) //nolint:gosec // PostgreSQL's own user passes through
 }
 
 func (s *supervisor) accept() {
@@ -247,10 +256,10 @@ func (s *supervisor) run(l *launch, name string) {
 func (s *supervisor) start(ctx context.Context, kind server, say func(string)) (instance, error) {
 	var reasons []error
 	if s.cfg.Mode != onlyPrograms {
-		engine, err := s.engine()
+		found, err := s.engine()
 		if err == nil {
 			var running instance
-			if running, err = kind.inDocker(ctx, engine); err == nil {
+			if running, err = kind.inDocker(ctx, &engine{host: found.host, run: s.host.run}); err == nil {
 				return running, nil
 			}
 			say(fmt.Sprintf("%s by Docker failed: %v", kind.name(), err))
