@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eclipse/paho.golang/paho"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
-
-	"github.com/eclipse/paho.golang/paho"
 )
 
 // DeviceConfig says how one device of a sun source signs in and how it sends.

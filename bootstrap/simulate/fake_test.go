@@ -126,13 +126,13 @@ type fakeBrokerHook struct {
 	f *fakeServer
 }
 
-func (h fakeBrokerHook) ID() string { return "fake" }
+func (h *fakeBrokerHook) ID() string { return "fake" }
 
-func (h fakeBrokerHook) Provides(b byte) bool {
+func (h *fakeBrokerHook) Provides(b byte) bool {
 	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck || b == mqtt.OnPublish
 }
 
-func (h fakeBrokerHook) OnConnectAuthenticate(_ *mqtt.Client, p packets.Packet) bool {
+func (h *fakeBrokerHook) OnConnectAuthenticate(_ *mqtt.Client, p packets.Packet) bool {
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
 	for id, s := range h.f.sources {
@@ -143,12 +143,12 @@ func (h fakeBrokerHook) OnConnectAuthenticate(_ *mqtt.Client, p packets.Packet) 
 	return false
 }
 
-func (h fakeBrokerHook) OnACLCheck(c *mqtt.Client, topic string, _ bool) bool {
+func (h *fakeBrokerHook) OnACLCheck(c *mqtt.Client, topic string, _ bool) bool {
 	id := strings.TrimSuffix(strings.TrimPrefix(topic, "sunsource/"), "/data")
 	return len(id) == 36 && c.ID == "sunsource_"+id[:8]
 }
 
-func (h fakeBrokerHook) OnPublish(_ *mqtt.Client, p packets.Packet) (packets.Packet, error) {
+func (h *fakeBrokerHook) OnPublish(_ *mqtt.Client, p packets.Packet) (packets.Packet, error) {
 	id := strings.TrimSuffix(strings.TrimPrefix(p.TopicName, "sunsource/"), "/data")
 	r, err := parseReading(p.Payload)
 	if err != nil || h.f.hooks.reject != nil && h.f.hooks.reject(r) != "" {
@@ -163,7 +163,7 @@ func (f *fakeServer) startBroker(t *testing.T, address string) (at string, stop 
 	listener := listen(t, address)
 	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err := errors.Join(
-		server.AddHook(fakeBrokerHook{f: f}, nil),
+		server.AddHook(&fakeBrokerHook{f: f}, nil),
 		server.AddListener(listeners.NewNet("fake", listener)),
 		server.Serve(),
 	); err != nil {
