@@ -299,6 +299,11 @@ func (d *Device) connectAndSend(ctx context.Context) (connected bool, err error)
 		Username:     d.cfg.Username,
 		PasswordFlag: !d.cfg.Key.IsZero(),
 		Password:     []byte(d.cfg.Key.Reveal()),
+		Properties: &paho.ConnectProperties{
+			RequestProblemInfo: true,
+			// It receives nothing, and paho makes room for as many as this at once.
+			ReceiveMaximum: paho.Uint16(1),
+		},
 	})
 	if err != nil {
 		_ = conn.Close()
