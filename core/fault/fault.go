@@ -43,7 +43,7 @@ type Error struct {
 	Cause error
 }
 
-// Error returns the code, the message, the fields and the cause, for logs.
+// Error returns the message, the fields and the cause, for logs.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Message)

@@ -67,7 +67,7 @@ func (t Token) Validate(now time.Time) error {
 		ok = ok && (s == Read || s == Write) && !slices.Contains(t.Scopes[:i], s)
 	}
 	f.Check(ok, "scopes", `must be a list of "read" and "write", each once`)
-	f.Check(t.ExpiresAt.After(now) && t.ExpiresAt.Year() <= 9999, "expiresAt", "must be a time in the future")
+	f.Check(t.ExpiresAt.After(now) && t.ExpiresAt.UTC().Year() <= 9999, "expiresAt", "must be a time in the future")
 	return f.Err()
 }
 
