@@ -5,6 +5,7 @@ package metrics
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"ampra/core/fault"
@@ -27,6 +28,7 @@ type Metrics struct {
 	writeTime    prometheus.Histogram
 	deadLetters  *prometheus.CounterVec
 	archiveReads *prometheus.HistogramVec
+	requests     *prometheus.HistogramVec
 }
 
 // New returns an empty registry; version is shown as ampra_build_info.
@@ -55,12 +57,15 @@ func New(version string) *Metrics {
 		archiveReads: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ampra_archive_read_seconds", Help: "Time of a query of the archive.", Buckets: seconds,
 		}, []string{"query"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ampra_http_request_seconds", Help: "Time of an answered request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}, []string{"method", "route", "status"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "ampra_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(build, m.appended, m.appendTime, m.written, m.writeBatch, m.writeTime, m.deadLetters, m.archiveReads,
+	m.registry.MustRegister(build, m.appended, m.appendTime, m.written, m.writeBatch, m.writeTime, m.deadLetters, m.archiveReads, m.requests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -68,6 +73,11 @@ func New(version string) *Metrics {
 // Handler shows everything in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// Request counts an answered request. route is its pattern, "" where none matched.
+func (m *Metrics) Request(method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
 // Gauge shows what read returns at the moment.

@@ -178,8 +178,11 @@ func (c *client) call(ctx context.Context, method, path string, header http.Head
 	}
 }
 
-// sleep waits, or returns ctx's error when it ends before.
+// sleep waits, or returns ctx's error when it has ended or ends before.
 func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -114,7 +114,7 @@ func TestASessionThatOnlyTravelsOverHTTPSIsNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.http.Transport = always(func(w http.ResponseWriter) {
-			http.SetCookie(w, &http.Cookie{Name: "__Host-session", Value: "s", Path: "/", Secure: true})
+			http.SetCookie(w, &http.Cookie{Name: "__Host-session", Value: "s", Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 			answer(w, 200, map[string]any{})
 		})
 		err = c.login(t.Context(), "me@example.org", credential.NewSecret("Right123"))

@@ -161,7 +161,7 @@ func (h *fakeBrokerHook) OnPublish(_ *mqtt.Client, p packets.Packet) (packets.Pa
 func (f *fakeServer) startBroker(t *testing.T, address string) (at string, stop func()) {
 	t.Helper()
 	listener := listen(t, address)
-	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err := errors.Join(
 		server.AddHook(&fakeBrokerHook{f: f}, nil),
 		server.AddListener(listeners.NewNet("fake", listener)),
@@ -247,7 +247,7 @@ func (f *fakeServer) register(w http.ResponseWriter, r *http.Request) {
 		refuse(w, 409, "The e-mail is taken.")
 	default:
 		f.users[a.Email] = a.Password
-		http.SetCookie(w, &http.Cookie{Name: "session", Value: "s", Path: "/", HttpOnly: true})
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "s", Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
 		answer(w, 201, map[string]any{"email": a.Email})
 	}
 }
@@ -261,7 +261,7 @@ func (f *fakeServer) login(w http.ResponseWriter, r *http.Request) {
 		refuse(w, 401, "The e-mail or the password is wrong.")
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: "session", Value: "s", Path: "/", HttpOnly: true})
+	http.SetCookie(w, &http.Cookie{Name: "session", Value: "s", Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
 	answer(w, 200, map[string]any{"email": a.Email})
 }
 

@@ -160,11 +160,8 @@ func send(ctx context.Context, s *Source, d device, schedules []schedule) error 
 			if !moment.After(last) {
 				continue
 			}
-			if wait := time.Until(plan.due(i)); wait > 0 && sleep(ctx, wait) != nil {
-				return nil
-			}
-			if ctx.Err() != nil {
-				return nil
+			if err := sleep(ctx, time.Until(plan.due(i))); err != nil {
+				return err
 			}
 			last = moment
 			reading := plant.Step(moment)

@@ -57,11 +57,13 @@ func (h *household) watts(random *rand.Rand, local time.Time, dt time.Duration) 
 
 func drawAppliance(random *rand.Rand, now time.Time) appliance {
 	kinds := [...]struct {
-		watts   float64
-		minutes time.Duration
-	}{{1950, 3}, {1100, 12}, {2100, 45}, {700, 55}, {1500, 25}}
+		watts float64
+		runs  time.Duration
+	}{
+		{1950, 3 * time.Minute}, {1100, 12 * time.Minute}, {2100, 45 * time.Minute}, {700, 55 * time.Minute}, {1500, 25 * time.Minute},
+	}
 	k := kinds[random.IntN(len(kinds))]
-	return appliance{watts: k.watts, until: now.Add(k.minutes * time.Minute)}
+	return appliance{watts: k.watts, until: now.Add(k.runs)}
 }
 
 // bell is 1 at the middle and falls off with the width, over midnight too.

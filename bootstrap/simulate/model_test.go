@@ -77,8 +77,8 @@ func value(n *float64) float64 {
 
 func TestPowersAndCountersBalanceAtEveryStep(t *testing.T) {
 	t.Parallel()
-	for _, interval := range []time.Duration{10 * time.Second, time.Minute, 17 * time.Minute} {
-		fleetDays(t, "2026-03-28T12:00:00Z", 60*time.Hour*interval/(17*time.Minute)+6*time.Hour, interval, func(site Site, _, r Reading) {
+	for interval, span := range map[time.Duration]time.Duration{10 * time.Second: 6 * time.Hour, time.Minute: 10 * time.Hour, 17 * time.Minute: 66 * time.Hour} {
+		fleetDays(t, "2026-03-28T12:00:00Z", span, interval, func(site Site, _, r Reading) {
 			in := *r.ACPowerWatts + *r.GridPowerWatts + value(r.BatteryPowerWatts)
 			if math.Abs(in-*r.LoadPowerWatts) > 1e-6 {
 				t.Fatalf("%s %s: %g W come in and %g W are used", site.Place, r.Timestamp, in, *r.LoadPowerWatts)
@@ -226,7 +226,7 @@ func TestTheSameSeedGivesTheSameDayAndAnotherGivesAnother(t *testing.T) {
 		}
 		return all.String()
 	}
-	if day(1) != day(1) {
+	if once, again := day(1), day(1); once != again {
 		t.Error("one seed gave two days")
 	}
 	if day(1) == day(2) {

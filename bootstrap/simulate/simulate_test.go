@@ -82,7 +82,8 @@ func TestWhatIsNotAsItWasSentIsCountedAndNamed(t *testing.T) {
 	}{
 		"an acknowledged reading that is not stored is lost": {
 			fakeHooks{store: func(_ int, r *Reading) bool { return r.Timestamp.Minute() != 30 }},
-			"", []string{"lost, the first of", "lost"},
+			"",
+			[]string{"lost, the first of", "lost"},
 		},
 		"a reading that is shown twice": {
 			fakeHooks{show: func(readings []Reading) []Reading {
@@ -91,7 +92,8 @@ func TestWhatIsNotAsItWasSentIsCountedAndNamed(t *testing.T) {
 				}
 				return readings
 			}},
-			"sent 576, acknowledged 576, found 576, lost 0, twice 4", []string{"shown twice", "4 found twice"},
+			"sent 576, acknowledged 576, found 576, lost 0, twice 4",
+			[]string{"shown twice", "4 found twice"},
 		},
 		"a reading with another value is lost": {
 			fakeHooks{store: func(n int, r *Reading) bool {
@@ -100,7 +102,8 @@ func TestWhatIsNotAsItWasSentIsCountedAndNamed(t *testing.T) {
 				}
 				return true
 			}},
-			"sent 576, acknowledged 576, found 572, lost 4, twice 0", []string{"other values than those sent", "differ in loadPowerWatts", "4 lost"},
+			"sent 576, acknowledged 576, found 572, lost 4, twice 0",
+			[]string{"other values than those sent", "differ in loadPowerWatts", "4 lost"},
 		},
 		"a reading that was never sent": {
 			fakeHooks{show: func(readings []Reading) []Reading {
@@ -108,7 +111,8 @@ func TestWhatIsNotAsItWasSentIsCountedAndNamed(t *testing.T) {
 				alien.Timestamp = alien.Timestamp.Add(13 * time.Millisecond)
 				return append(readings, alien)
 			}},
-			"sent 576, acknowledged 576, found 576, lost 0, twice 0", []string{"4 found that were never sent"},
+			"sent 576, acknowledged 576, found 576, lost 0, twice 0",
+			[]string{"4 found that were never sent"},
 		},
 		"a rejected reading": {
 			fakeHooks{reject: func(r Reading) string {
@@ -117,7 +121,8 @@ func TestWhatIsNotAsItWasSentIsCountedAndNamed(t *testing.T) {
 				}
 				return ""
 			}},
-			"", []string{"readings were refused, the last: ", "half past is out of range", "0x99"},
+			"",
+			[]string{"readings were refused, the last: ", "half past is out of range", "0x99"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
