@@ -18,6 +18,10 @@ const (
 	SourceUpdated      Kind = "source.updated"      // something that devices' access depends on, e.g. isActive
 	SourceDeleted      Kind = "source.deleted"      // the source is gone
 	CredentialsRotated Kind = "credentials.rotated" // versions before the current one may be over
+	// Missed tells a process that was cut off for longer than changes are kept that
+	// it has not heard of all: nothing that it remembers may be used any more, of
+	// no source. It has no SourceID. No one appends it.
+	Missed Kind = "changes.missed"
 )
 
 // Change is one event of the feed. Seq grows in the order of commits.

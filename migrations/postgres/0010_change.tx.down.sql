@@ -1,0 +1,2 @@
+drop table feed_members;
+drop table changes;
