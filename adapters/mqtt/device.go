@@ -293,7 +293,7 @@ func (d *Device) connectAndSend(ctx context.Context) (connected bool, err error)
 	})
 	answer, err := client.Connect(connecting, &paho.Connect{
 		ClientID:     d.cfg.ClientID,
-		KeepAlive:    uint16(min(max(d.cfg.KeepAlive/time.Second, 1), maxPacketIDs)), //nolint:gosec // bounded
+		KeepAlive:    uint16(min(max(d.cfg.KeepAlive/time.Second, 1), maxPacketIDs)),
 		CleanStart:   true,
 		UsernameFlag: d.cfg.Username != "",
 		Username:     d.cfg.Username,

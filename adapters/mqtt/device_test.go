@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -83,7 +82,7 @@ func startBroker(t *testing.T, address string, secure *tls.Config, hook *brokerH
 	if secure != nil {
 		listener = tls.NewListener(listener, secure)
 	}
-	server = mqtt.New(&mqtt.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	server = mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err := server.AddHook(hook, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func (f *fleet) playSource(ctx context.Context, s *Source, schedules []schedule)
 		return runErr // the server refused the device: that is why sending ended
 	case cause != nil:
 		return cause
-	case isUnanswered(err), errors.Is(err, context.Canceled):
+	case isUnanswered(err), ctx.Err() != nil:
 		return nil
 	}
 	return err
