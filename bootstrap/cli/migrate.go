@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"text/tabwriter"
+	"time"
 
+	"ampra/adapters/mongodb"
 	"ampra/adapters/sqldb"
 	"ampra/bootstrap"
+	"ampra/core/credential"
 )
 
 type migrateCmd struct {
@@ -26,10 +29,22 @@ func withRecords(c *bootstrap.Config, act func(db *sqldb.DB) error) (err error) 
 	return act(db)
 }
 
-type migrateUp struct{}
+type migrateUp struct {
+	MongoInitiate string `name:"mongo-initiate" help:"First make the MongoDB server at this address a replica set of one, if it is none." placeholder:"HOST:PORT"`
+}
+
+// initiateTime bounds the making of a replica set.
+const initiateTime = time.Minute
 
 // Run applies what is missing and lists all.
-func (migrateUp) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
+func (m migrateUp) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
+	if m.MongoInitiate != "" {
+		limited, cancel := context.WithTimeout(ctx, initiateTime)
+		defer cancel()
+		if err := mongodb.Initiate(limited, credential.NewSecret(c.MongoURL), m.MongoInitiate); err != nil {
+			return err
+		}
+	}
 	return withRecords(c, func(db *sqldb.DB) error {
 		if err := db.Migrate(ctx); err != nil {
 			return err
