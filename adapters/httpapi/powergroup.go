@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+
+	"ampra/core/fault"
+	"ampra/core/powergroup"
+	"ampra/modules/powergroups"
+
+	"github.com/google/uuid"
+)
+
+// PowerGroupDto is a power group in answers.
+type PowerGroupDto struct {
+	ID             uuid.UUID `json:"id" format:"uuid"`
+	Name           string    `json:"name"`
+	Description    *string   `json:"description"`
+	LogoURL        *string   `json:"logoUrl"`
+	CreatedAt      instant   `json:"createdAt"`
+	UpdatedAt      instant   `json:"updatedAt"`
+	SunSourceCount int       `json:"sunSourceCount" minimum:"0"`
+}
+
+func powerGroupDto(g powergroup.PowerGroup) PowerGroupDto {
+	return PowerGroupDto{
+		ID: g.ID, Name: g.Name, Description: g.Description, LogoURL: g.LogoURL,
+		CreatedAt: instant(g.CreatedAt), UpdatedAt: instant(g.UpdatedAt), SunSourceCount: g.SunSourceCount,
+	}
+}
+
+// Bounds of a page of a list that is a bare array.
+const maxPage = 1000
+
+// page reads which part of a list is asked for. limit is 0 for all of it, after
+// uuid.Nil for its beginning.
+func (c *call) page() (limit int, after uuid.UUID) {
+	limit = c.number("limit", 0, 1, maxPage, "must be between 1 and 1000")
+	text, sent := c.param("cursor")
+	if !sent {
+		return limit, uuid.Nil
+	}
+	after, ok := parseID(text)
+	c.wrong.Check(ok && after != uuid.Nil, "cursor", mustBeCursor)
+	return limit, after
+}
+
+const mustBeCursor = "must be from the Link header of an earlier page"
+
+func (c *call) listPowerGroups() error {
+	limit, after := c.page()
+	if err := c.wrong.Err(); err != nil {
+		return err
+	}
+	groups, err := c.s.d.Groups.List(c.ctx, c.who())
+	if err != nil {
+		return err
+	}
+	if after != uuid.Nil {
+		last := slices.IndexFunc(groups, func(g powergroup.PowerGroup) bool { return g.ID == after })
+		if last < 0 {
+			return &fault.Error{Code: fault.Invalid, Message: "The list has no such place.", Fields: map[string][]string{"cursor": {mustBeCursor}}}
+		}
+		groups = groups[last+1:]
+	}
+	if limit > 0 && len(groups) > limit {
+		groups = groups[:limit]
+		c.nextPage(groups[limit-1].ID.String())
+	}
+	list := make([]PowerGroupDto, len(groups))
+	for i, g := range groups {
+		list[i] = powerGroupDto(g)
+	}
+	return c.answer(http.StatusOK, list)
+}
+
+func (c *call) getPowerGroup() error {
+	id, err := c.id()
+	if err != nil {
+		return err
+	}
+	found, err := c.s.d.Groups.Get(c.ctx, c.who(), id)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, powerGroupDto(found))
+}
+
+func createPowerGroupFields(m *powergroups.Make) []field {
+	return []field{
+		need("name", &m.Name, text().length(1, powergroup.MaxName).like("Home Installation"), "Display name"),
+		opt("description", &m.Description, text().length(0, powergroup.MaxDescription), "Description"),
+		opt("logoUrl", &m.LogoURL, text().length(0, powergroup.MaxURL), "Logo, an http or https URL"),
+	}
+}
+
+func (c *call) createPowerGroup() error {
+	var m powergroups.Make
+	if err := c.body(createPowerGroupFields(&m)...); err != nil {
+		return err
+	}
+	m.Unreadable = c.wrong
+	made, err := c.s.d.Groups.Create(c.ctx, c.who(), m)
+	if err != nil {
+		return err
+	}
+	c.created("/api/powergroups/" + made.ID.String())
+	return c.answer(http.StatusCreated, powerGroupDto(made))
+}
+
+func updatePowerGroupFields(u *powergroups.Update) []field {
+	return []field{
+		change("name", &u.Name, text().length(1, powergroup.MaxName), false, "Display name"),
+		change("description", &u.Description, text().length(0, powergroup.MaxDescription), true, "Description"),
+		change("logoUrl", &u.LogoURL, text().length(0, powergroup.MaxURL), true, "Logo, an http or https URL"),
+	}
+}
+
+func (c *call) updatePowerGroup() error {
+	id, err := c.id()
+	if err != nil {
+		return err
+	}
+	var u powergroups.Update
+	if err := c.body(updatePowerGroupFields(&u)...); err != nil {
+		return err
+	}
+	u.Unreadable = c.wrong
+	updated, err := c.s.d.Groups.Update(c.ctx, c.who(), id, u)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, powerGroupDto(updated))
+}
+
+func (c *call) deletePowerGroup() error {
+	id, err := c.id()
+	if err != nil {
+		return err
+	}
+	if err := c.s.d.Groups.Delete(c.ctx, c.who(), id); err != nil {
+		return err
+	}
+	return c.nothing()
+}

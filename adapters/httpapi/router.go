@@ -1,0 +1,104 @@
+package httpapi
+
+import (
+	"strings"
+
+	"ampra/core/actor"
+)
+
+// Scope says whether a route changes anything. API tokens have the same scopes.
+type Scope string
+
+// The scopes.
+const (
+	Read  Scope = "read"
+	Write Scope = "write"
+)
+
+// Route is one row of the API: what the access matrix and the OpenAPI document
+// are made from.
+type Route struct {
+	// Method and Path, with {name} for what varies.
+	Method, Path string
+	// Role is the least that may call it, "" for anybody.
+	Role  actor.Role
+	Scope Scope
+	// Session is set where an API token is not enough.
+	Session bool
+
+	tag string
+	// handle is nil where another adapter brings the handler.
+	handle func(*call) error
+	doc    func() operation
+}
+
+// pattern is the path as Fiber writes it.
+func (r Route) pattern() string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(r.Path)
+}
+
+// Routes returns all routes of the API.
+func Routes() []Route { return routes() }
+
+// Shorter names keep a route on a line.
+const (
+	anybody = actor.Role("")
+	user    = actor.User
+	admin   = actor.Admin
+
+	withToken   = false
+	sessionOnly = true
+
+	get, post, put, del = "GET", "POST", "PUT", "DELETE"
+
+	tagSources   = "Sun Sources"
+	tagGroups    = "Power Groups"
+	tagTelemetry = "Telemetry"
+	tagAccounts  = "Accounts"
+	tagDevices   = "Devices"
+	tagDocs      = "Documentation"
+	tagHealth    = "Health"
+)
+
+func routes() []Route {
+	return []Route{
+		{get, "/api/sunsources", user, Read, withToken, tagSources, (*call).listSunSources, docListSunSources},
+		{post, "/api/sunsources", user, Write, withToken, tagSources, (*call).createSunSource, docCreateSunSource},
+		{get, "/api/sunsources/{id}", user, Read, withToken, tagSources, (*call).getSunSource, docGetSunSource},
+		{put, "/api/sunsources/{id}", user, Write, withToken, tagSources, (*call).updateSunSource, docUpdateSunSource},
+		{del, "/api/sunsources/{id}", user, Write, withToken, tagSources, (*call).deleteSunSource, docDeleteSunSource},
+		{get, "/api/sunsources/{id}/webhook-url", user, Read, withToken, tagSources, (*call).getWebhookURL, docGetWebhookURL},
+		{post, "/api/sunsources/{id}/rotate-secret", user, Write, withToken, tagSources, (*call).rotateSecret, docRotateSecret},
+		{post, "/api/sunsources/{id}/regenerate-mqtt-key", user, Write, withToken, tagSources, (*call).regenerateMQTTKey, docRegenerateMQTTKey},
+		{get, "/api/sunsources/{id}/credentials", user, Read, withToken, tagSources, (*call).getCredentials, docGetCredentials},
+
+		{get, "/api/sunsources/{id}/telemetry", user, Read, withToken, tagTelemetry, (*call).listTelemetry, docListTelemetry},
+		{get, "/api/sunsources/{id}/telemetry/latest", user, Read, withToken, tagTelemetry, (*call).latestTelemetry, docLatestTelemetry},
+
+		{get, "/api/powergroups", user, Read, withToken, tagGroups, (*call).listPowerGroups, docListPowerGroups},
+		{post, "/api/powergroups", user, Write, withToken, tagGroups, (*call).createPowerGroup, docCreatePowerGroup},
+		{get, "/api/powergroups/{id}", user, Read, withToken, tagGroups, (*call).getPowerGroup, docGetPowerGroup},
+		{put, "/api/powergroups/{id}", user, Write, withToken, tagGroups, (*call).updatePowerGroup, docUpdatePowerGroup},
+		{del, "/api/powergroups/{id}", user, Write, withToken, tagGroups, (*call).deletePowerGroup, docDeletePowerGroup},
+
+		{post, "/api/auth/register", anybody, Write, withToken, tagAccounts, (*call).register, docRegister},
+		{post, "/api/auth/login", anybody, Write, withToken, tagAccounts, (*call).login, docLogin},
+		{post, "/api/auth/logout", anybody, Write, withToken, tagAccounts, (*call).logout, docLogout},
+		{get, "/api/auth/me", user, Read, withToken, tagAccounts, (*call).me, docMe},
+		{put, "/api/auth/password", user, Write, sessionOnly, tagAccounts, (*call).changePassword, docChangePassword},
+		{get, "/api/auth/tokens", user, Read, withToken, tagAccounts, (*call).listTokens, docListTokens},
+		{post, "/api/auth/tokens", user, Write, sessionOnly, tagAccounts, (*call).createToken, docCreateToken},
+		{del, "/api/auth/tokens/{id}", user, Write, sessionOnly, tagAccounts, (*call).revokeToken, docRevokeToken},
+		{post, "/api/users", admin, Write, withToken, tagAccounts, (*call).createUser, docCreateUser},
+
+		{post, "/api/webhook/sunsource/{id}", anybody, Write, withToken, tagDevices, nil, docWebhook},
+
+		{get, "/api/openapi.json", anybody, Read, withToken, tagDocs, (*call).openAPI, docOpenAPI},
+		{get, "/api/docs", anybody, Read, withToken, tagDocs, (*call).docsPage, docDocsPage},
+		{get, "/api/docs/{file}", anybody, Read, withToken, tagDocs, (*call).docsFile, docDocsFile},
+
+		{get, "/healthz", anybody, Read, withToken, tagHealth, (*call).healthz, docHealthz},
+		{get, "/readyz", anybody, Read, withToken, tagHealth, (*call).readyz, docReadyz},
+		{get, "/metrics", anybody, Read, withToken, tagHealth, (*call).metrics, docMetrics},
+	}
+}

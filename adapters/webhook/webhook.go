@@ -1,0 +1,174 @@
+// Package webhook is the way in for devices that can only POST: a signed request
+// with one reading or a list of them. It answers when the readings are durable.
+// What they mean is not its business, nor who signs how: it hands both to the
+// use cases. Errors that it returns become the API's problems where it is mounted.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"ampra/core/clock"
+	"ampra/core/credential"
+	"ampra/core/fault"
+	"ampra/modules/credentials"
+	"ampra/modules/telemetry/ingest"
+
+	"github.com/go-json-experiment/json"
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+)
+
+// Gate lets devices in, or not.
+type Gate interface {
+	// AdmitWebhook checks a request's signatures. signedAt is zero for a form
+	// without a time. Whatever is wrong with the request or its source is the same
+	// Unauthenticated, as a *credentials.Refusal.
+	AdmitWebhook(ctx context.Context, k credentials.Knock) (signedAt time.Time, err error)
+}
+
+// Ingest takes deliveries.
+type Ingest interface {
+	// Accept returns when the fate of the delivery is known.
+	Accept(ctx context.Context, d ingest.Delivery) (ingest.Receipt, error)
+}
+
+// Config holds the settings. A zero value stands for the default.
+type Config struct {
+	// Rate is how many requests a second one source may make, 50 by default; Burst
+	// how many at once after a pause, 4 times the rate by default.
+	Rate, Burst int
+	// Sources is of how many sources the rate is remembered, 100,000 by default.
+	Sources int
+	// Time bounds the work on a request, 20 s by default.
+	Time time.Duration
+	// RefusalTime is how long it takes at least until a request is refused, 20 ms by
+	// default: so that the time does not tell why.
+	RefusalTime time.Duration
+}
+
+func (c Config) complete() Config {
+	orDefault := func(v *int, otherwise int) {
+		if *v <= 0 {
+			*v = otherwise
+		}
+	}
+	orDefault(&c.Rate, 50)
+	orDefault(&c.Burst, 4*c.Rate)
+	orDefault(&c.Sources, 100_000)
+	if c.Time <= 0 {
+		c.Time = 20 * time.Second
+	}
+	if c.RefusalTime <= 0 {
+		c.RefusalTime = 20 * time.Millisecond
+	}
+	return c
+}
+
+// Deps are the use cases that the route stands on.
+type Deps struct {
+	Gate   Gate
+	Ingest Ingest
+	Clock  clock.Clock
+	Log    *slog.Logger
+}
+
+// Handler is the route.
+type Handler struct {
+	cfg     Config
+	d       Deps
+	limiter *limiter
+}
+
+// New returns the route.
+func New(cfg Config, d Deps) *Handler {
+	cfg = cfg.complete()
+	return &Handler{cfg: cfg, d: d, limiter: newLimiter(float64(cfg.Rate), float64(cfg.Burst), cfg.Sources)}
+}
+
+// path is where the route is, as Fiber writes it.
+const path = "/api/webhook/sunsource/"
+
+// Mount adds the route.
+func (h *Handler) Mount(to fiber.Router) { to.Post(path+":id", h.handle) }
+
+// handle takes a request. It touches nothing but what it needs: this is the way
+// of the many small posts.
+func (h *Handler) handle(c *fiber.Ctx) error {
+	began := time.Now()
+	if len(c.Request().Header.Peek("Content-Encoding")) > 0 {
+		return fault.New(fault.Unsupported, "The body must be sent as it is signed, without a Content-Encoding.")
+	}
+	ctx, cancel := context.WithTimeout(c.UserContext(), h.cfg.Time)
+	defer cancel()
+	// What can't be an id is looked up as one that nobody has: the same work.
+	id, err := uuid.Parse(c.Params("id"))
+	if err != nil || len(c.Params("id")) != 36 {
+		id = uuid.Nil
+	}
+	signedAt, err := h.d.Gate.AdmitWebhook(ctx, credentials.Knock{SourceID: id, Signatures: signatures(c), Body: c.BodyRaw()})
+	if err != nil {
+		if _, refused := errors.AsType[*credentials.Refusal](err); refused {
+			pause(ctx, h.cfg.RefusalTime-time.Since(began))
+		}
+		return err
+	}
+	if wait := h.limiter.take(id, h.d.Clock.Now()); wait > 0 {
+		return fault.Retry(fault.TooMany, wait, "This source sends more than %d requests a second.", h.cfg.Rate)
+	}
+	receipt, err := h.d.Ingest.Accept(ctx, ingest.Delivery{
+		SourceID: id,
+		Payload:  bytes.Clone(c.BodyRaw()), // it may outlive the request when the journal is slow
+		SignedAt: signedAt, Origin: "webhook", Topic: path + id.String(),
+	})
+	switch {
+	case fault.Is(err, fault.Invalid):
+		return &unreadable{cause: err, receipt: receiptOf(receipt)}
+	case err != nil:
+		return err
+	}
+	if receipt.DroppedExtra > 0 {
+		h.d.Log.LogAttrs(ctx, slog.LevelDebug, "unknown fields were left out, there are too many",
+			slog.String("source", id.String()), slog.Int("count", receipt.DroppedExtra))
+	}
+	body, err := json.Marshal(receiptOf(receipt))
+	if err != nil {
+		return err
+	}
+	c.Status(http.StatusAccepted).Context().SetContentType("application/json")
+	return c.Send(body)
+}
+
+// pause waits so that all refusals take the same time.
+func pause(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// signatures collects all values of each signature header: one that is sent
+// twice must be seen as two.
+func signatures(c *fiber.Ctx) credential.Signatures {
+	values := func(name string) []string {
+		all := c.Request().Header.PeekAll(name)
+		if len(all) == 0 {
+			return nil
+		}
+		texts := make([]string, len(all))
+		for i, value := range all {
+			texts[i] = string(value)
+		}
+		return texts
+	}
+	return credential.Signatures{
+		ID: values("Webhook-Id"), Timestamp: values("Webhook-Timestamp"), Standard: values("Webhook-Signature"),
+		Plain: values("X-Webhook-Signature"), PlainAlias: values("X-Webhook-Secret"),
+	}
+}
