@@ -3,9 +3,9 @@
 package actor
 
 import (
-	"ampra/core/fault"
-
 	"github.com/google/uuid"
+
+	"ampra/core/fault"
 )
 
 // Role is what a user may do in an installation, from the least to the most.

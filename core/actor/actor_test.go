@@ -3,10 +3,10 @@ package actor_test
 import (
 	"testing"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/fault"
-
-	"github.com/google/uuid"
 )
 
 func TestTheZeroActorSeesNothing(t *testing.T) {

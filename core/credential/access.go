@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
+
+	"ampra/core/sunsource"
 )
 
 // Access is all that the way in for devices needs to know of a source: who it

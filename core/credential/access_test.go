@@ -7,21 +7,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 func noon() time.Time { return time.Date(2026, time.June, 21, 12, 0, 0, 0, time.UTC) }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestACredentialEndsAtTheMomentThatItIsValidUntil(t *testing.T) {
 	t.Parallel()
 	for at, want := range map[time.Duration]bool{-time.Nanosecond: true, 0: false, time.Nanosecond: false, -time.Hour: true, time.Hour: false} {
-		until := ptr(noon())
+		until := new(noon())
 		if got := (credential.Credential{ValidUntil: until}).Valid(noon().Add(at)); got != want {
 			t.Errorf("a credential %v after its end: %t", at, got)
 		}
@@ -43,7 +41,7 @@ func replaced() (access credential.Access, current, previous credential.Secret) 
 	current, previous = credential.NewSecret("ak_current"), credential.NewSecret("ak_previous")
 	return credential.Access{Type: sunsource.MQTT, Active: true, Keys: []credential.AccessKey{
 		{CredentialID: uuid.UUID{2}, Version: 2, Digest: credential.DigestOf(current)},
-		{CredentialID: uuid.UUID{1}, Version: 1, Digest: credential.DigestOf(previous), ValidUntil: ptr(noon())},
+		{CredentialID: uuid.UUID{1}, Version: 1, Digest: credential.DigestOf(previous), ValidUntil: new(noon())},
 	}}, current, previous
 }
 
@@ -163,7 +161,7 @@ func TestASealedSecretIsBoundToItsRow(t *testing.T) {
 		t.Errorf("two rows have one associated data: %v", seen)
 	}
 	changed := c
-	changed.Version, changed.Kind, changed.ValidUntil = 9, sunsource.MQTT, ptr(noon())
+	changed.Version, changed.Kind, changed.ValidUntil = 9, sunsource.MQTT, new(noon())
 	if string(changed.AssociatedData()) != string(c.AssociatedData()) {
 		t.Error("what changes in a row changes its associated data")
 	}

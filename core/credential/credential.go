@@ -5,10 +5,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // MaxGrace is the longest time that a replaced credential may stay valid.

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"ampra/core/credential"
-
 	"github.com/go-json-experiment/json"
+
+	"ampra/core/credential"
 )
 
 const plain = "correct-horse-battery"
@@ -29,7 +29,7 @@ type holder struct {
 func mustHide(t *testing.T, how, printed string) {
 	t.Helper()
 	for _, form := range []string{
-		plain, hex.EncodeToString([]byte(plain)), base64.StdEncoding.EncodeToString([]byte(plain)), fmt.Sprint([]byte(plain)), plain[4:12],
+		plain, hex.EncodeToString([]byte(plain)), base64.StdEncoding.EncodeToString([]byte(plain)), fmt.Sprintf("%d", []byte(plain)), plain[4:12],
 		hex.EncodeToString([]byte(plain[4:12])), fmt.Sprintf("% x", plain[4:8]), strings.ToUpper(plain[4:8]), plain[:4],
 	} {
 		if strings.Contains(strings.ToLower(printed), strings.ToLower(form)) {

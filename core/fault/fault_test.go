@@ -158,7 +158,8 @@ func TestWithJoinsWhatWasNotedWithAValidation(t *testing.T) {
 		"a field and the same, invalid": {"name", validation.Err(), map[string][]string{"name": {"unreadable"}, "currency": {"unknown"}}, fault.Invalid},
 		"a field and a wrapped validation": {
 			"latitude", fmt.Errorf("creating: %w", validation.Err()),
-			map[string][]string{"latitude": {"unreadable"}, "name": {"too long"}, "currency": {"unknown"}}, fault.Invalid,
+			map[string][]string{"latitude": {"unreadable"}, "name": {"too long"}, "currency": {"unknown"}},
+			fault.Invalid,
 		},
 	} {
 		var f fault.Fields
@@ -174,7 +175,8 @@ func TestWithJoinsWhatWasNotedWithAValidation(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if want := map[string][]string{"name": {"too long"}, "currency": {"unknown"}}; !reflect.DeepEqual(validation.Err().(*fault.Error).Fields, want) { //nolint:errorlint // Err makes it
+	want := map[string][]string{"name": {"too long"}, "currency": {"unknown"}}
+	if e, ok := errors.AsType[*fault.Error](validation.Err()); !ok || !reflect.DeepEqual(e.Fields, want) {
 		t.Error("joining changed what was joined")
 	}
 }

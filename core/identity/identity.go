@@ -13,10 +13,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/fault"
-
-	"github.com/google/uuid"
 )
 
 // Limits.

@@ -16,8 +16,6 @@ import (
 	"ampra/core/identity"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // fieldsOf lists the fields that a fault Invalid names.
 func fieldsOf(err error) []string {
 	f, ok := errors.AsType[*fault.Error](err)
@@ -80,14 +78,14 @@ func TestAnEmailIsStoredWithoutSpacesAndInLowerCase(t *testing.T) {
 
 func TestAUserNamesAllThatIsWrong(t *testing.T) {
 	t.Parallel()
-	long := ptr(strings.Repeat("ä", 101))
+	long := new(strings.Repeat("ä", 101))
 	err := identity.User{FirstName: long, LastName: long}.Validate()
 	if got := fieldsOf(err); !slices.Equal(got, []string{"email", "firstName", "lastName", "role"}) {
 		t.Errorf("got %v", err)
 	}
-	fits := ptr(strings.Repeat("ä", 100))
+	fits := new(strings.Repeat("ä", 100))
 	for _, role := range []actor.Role{actor.User, actor.Admin, actor.Overseer} {
-		if err := (identity.User{Email: "a@example.org", FirstName: fits, LastName: ptr(""), Role: role}).Validate(); err != nil {
+		if err := (identity.User{Email: "a@example.org", FirstName: fits, LastName: new(""), Role: role}).Validate(); err != nil {
 			t.Errorf("%s: %v", role, err)
 		}
 	}

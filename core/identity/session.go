@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"ampra/core/fault"
-
 	"github.com/google/uuid"
+
+	"ampra/core/fault"
 )
 
 // Session is a browser that signed in.

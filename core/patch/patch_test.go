@@ -6,8 +6,6 @@ import (
 	"ampra/core/patch"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestAFieldIsAbsentNullOrSet(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -16,12 +14,12 @@ func TestAFieldIsAbsentNullOrSet(t *testing.T) {
 		required string
 		possible bool
 	}{
-		"absent":         {patch.Field[string]{}, ptr("old"), "old", true},
+		"absent":         {patch.Field[string]{}, new("old"), "old", true},
 		"null":           {patch.Null[string](), nil, "old", false},
-		"set":            {patch.Set("new"), ptr("new"), "new", true},
-		"set to nothing": {patch.Set(""), ptr(""), "", true},
+		"set":            {patch.Set("new"), new("new"), "new", true},
+		"set to nothing": {patch.Set(""), new(""), "", true},
 	} {
-		nullable, required := ptr("old"), "old"
+		nullable, required := new("old"), "old"
 		c.field.Nullable(&nullable)
 		if (nullable == nil) != (c.nullable == nil) || nullable != nil && *nullable != *c.nullable {
 			t.Errorf("%s: what may be null became %v", name, nullable)

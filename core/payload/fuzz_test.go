@@ -5,9 +5,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"ampra/core/payload"
-
 	"github.com/go-json-experiment/json/jsontext"
+
+	"ampra/core/payload"
 )
 
 func seeds(f *testing.F) {

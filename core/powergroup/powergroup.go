@@ -7,9 +7,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"ampra/core/fault"
-
 	"github.com/google/uuid"
+
+	"ampra/core/fault"
 )
 
 // Limits of the fields, in characters.

@@ -11,8 +11,6 @@ import (
 	"ampra/core/powergroup"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestAPowerGroupKeepsItsLimits(t *testing.T) {
 	t.Parallel()
 	const url = "https://example.org/"
@@ -24,15 +22,15 @@ func TestAPowerGroupKeepsItsLimits(t *testing.T) {
 		"no name":                  {func(g *powergroup.PowerGroup) { g.Name = "" }, []string{"name"}},
 		"a name of 100 characters": {func(g *powergroup.PowerGroup) { g.Name = strings.Repeat("ä", 100) }, nil},
 		"a name of 101 characters": {func(g *powergroup.PowerGroup) { g.Name = strings.Repeat("ä", 101) }, []string{"name"}},
-		"an empty description":     {func(g *powergroup.PowerGroup) { g.Description = ptr("") }, nil},
-		"a description of 500":     {func(g *powergroup.PowerGroup) { g.Description = ptr(strings.Repeat("ä", 500)) }, nil},
-		"a description of 501":     {func(g *powergroup.PowerGroup) { g.Description = ptr(strings.Repeat("x", 501)) }, []string{"description"}},
-		"a logo of 500":            {func(g *powergroup.PowerGroup) { g.LogoURL = ptr(url + strings.Repeat("x", 500-len(url))) }, nil},
-		"a logo of 501":            {func(g *powergroup.PowerGroup) { g.LogoURL = ptr(url + strings.Repeat("x", 501-len(url))) }, []string{"logoUrl"}},
-		"a logo that is no URL":    {func(g *powergroup.PowerGroup) { g.LogoURL = ptr("logo.png") }, []string{"logoUrl"}},
-		"an empty logo":            {func(g *powergroup.PowerGroup) { g.LogoURL = ptr("") }, []string{"logoUrl"}},
+		"an empty description":     {func(g *powergroup.PowerGroup) { g.Description = new("") }, nil},
+		"a description of 500":     {func(g *powergroup.PowerGroup) { g.Description = new(strings.Repeat("ä", 500)) }, nil},
+		"a description of 501":     {func(g *powergroup.PowerGroup) { g.Description = new(strings.Repeat("x", 501)) }, []string{"description"}},
+		"a logo of 500":            {func(g *powergroup.PowerGroup) { g.LogoURL = new(url + strings.Repeat("x", 500-len(url))) }, nil},
+		"a logo of 501":            {func(g *powergroup.PowerGroup) { g.LogoURL = new(url + strings.Repeat("x", 501-len(url))) }, []string{"logoUrl"}},
+		"a logo that is no URL":    {func(g *powergroup.PowerGroup) { g.LogoURL = new("logo.png") }, []string{"logoUrl"}},
+		"an empty logo":            {func(g *powergroup.PowerGroup) { g.LogoURL = new("") }, []string{"logoUrl"}},
 		"everything wrong, named at once": {func(g *powergroup.PowerGroup) {
-			*g = powergroup.PowerGroup{Description: ptr(strings.Repeat("x", 501)), LogoURL: ptr("x")}
+			*g = powergroup.PowerGroup{Description: new(strings.Repeat("x", 501)), LogoURL: new("x")}
 		}, []string{"description", "logoUrl", "name"}},
 	} {
 		g := powergroup.PowerGroup{Name: "Home"}

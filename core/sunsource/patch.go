@@ -3,11 +3,11 @@ package sunsource
 import (
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/patch"
-
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
+
+	"ampra/core/fault"
+	"ampra/core/patch"
 )
 
 // Patch is an update of a source: only the fields that were sent change.

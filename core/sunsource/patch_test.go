@@ -6,21 +6,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
 	"ampra/core/fault"
 	"ampra/core/patch"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 )
 
 // full is a source that has everything.
 func full() sunsource.SunSource {
 	return sunsource.SunSource{
-		ID: uuid.UUID{1}, OwnerID: uuid.UUID{2}, Name: "Roof", Description: ptr("old"), IconURL: ptr("https://example.org/old.png"),
-		PowerGroupID: ptr(uuid.UUID{3}), PowerGroupName: ptr("Home"), ConnectionType: sunsource.MQTT, Latitude: ptr(45.4642),
-		Longitude: ptr(9.19), IsActive: true, InstalledCapacityWatts: ptr(5000.0), Currency: "EUR", SystemCost: money("12500.00"),
-		MaintenanceCostPerYear: money("250"), InstallationDate: ptr(time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)),
+		ID: uuid.UUID{1}, OwnerID: uuid.UUID{2}, Name: "Roof", Description: new("old"), IconURL: new("https://example.org/old.png"),
+		PowerGroupID: new(uuid.UUID{3}), PowerGroupName: new("Home"), ConnectionType: sunsource.MQTT, Latitude: new(45.4642),
+		Longitude: new(9.19), IsActive: true, InstalledCapacityWatts: new(5000.0), Currency: "EUR", SystemCost: money("12500.00"),
+		MaintenanceCostPerYear: money("250"), InstallationDate: new(time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)),
 		CreatedAt: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), UpdatedAt: time.Date(2025, 2, 2, 0, 0, 0, 0, time.UTC),
 	}
 }

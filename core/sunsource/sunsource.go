@@ -8,10 +8,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"ampra/core/fault"
-
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
+
+	"ampra/core/fault"
 )
 
 // ConnectionType is how a source's devices connect. It never changes.

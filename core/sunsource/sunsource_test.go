@@ -9,16 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
+
+	"ampra/core/fault"
+	"ampra/core/sunsource"
 )
 
-func ptr[T any](v T) *T { return &v }
-
-func money(text string) *decimal.Decimal { return ptr(decimal.RequireFromString(text)) }
+func money(text string) *decimal.Decimal { return new(decimal.RequireFromString(text)) }
 
 // least is a source with nothing but what it must have.
 func least() sunsource.SunSource {
@@ -50,27 +48,27 @@ func TestASourceKeepsItsLimits(t *testing.T) {
 		"a name of one character":      {func(s source) { s.Name = "ä" }, ""},
 		"a name of 100 characters":     {func(s source) { s.Name = strings.Repeat("😀", 100) }, ""},
 		"a name of 101 characters":     {func(s source) { s.Name = strings.Repeat("x", 101) }, "name"},
-		"an empty description":         {func(s source) { s.Description = ptr("") }, ""},
-		"a description of 500":         {func(s source) { s.Description = ptr(strings.Repeat("ä", 500)) }, ""},
-		"a description of 501":         {func(s source) { s.Description = ptr(strings.Repeat("x", 501)) }, "description"},
-		"an icon of 500":               {func(s source) { s.IconURL = ptr(url + strings.Repeat("x", 500-len(url))) }, ""},
-		"an icon of 501":               {func(s source) { s.IconURL = ptr(url + strings.Repeat("x", 501-len(url))) }, "iconUrl"},
-		"an icon that is no URL":       {func(s source) { s.IconURL = ptr("icon.png") }, "iconUrl"},
-		"an icon that is a script":     {func(s source) { s.IconURL = ptr("javascript:alert(1)") }, "iconUrl"},
-		"the north pole":               {func(s source) { s.Latitude = ptr(90.0) }, ""},
-		"the south pole":               {func(s source) { s.Latitude = ptr(-90.0) }, ""},
-		"beyond the north pole":        {func(s source) { s.Latitude = ptr(math.Nextafter(90, 91)) }, "latitude"},
-		"beyond the south pole":        {func(s source) { s.Latitude = ptr(-90.1) }, "latitude"},
-		"a latitude that is no number": {func(s source) { s.Latitude = ptr(math.NaN()) }, "latitude"},
-		"the date line from the east":  {func(s source) { s.Longitude = ptr(180.0) }, ""},
-		"the date line from the west":  {func(s source) { s.Longitude = ptr(-180.0) }, ""},
-		"beyond the date line":         {func(s source) { s.Longitude = ptr(180.1) }, "longitude"},
-		"before the date line":         {func(s source) { s.Longitude = ptr(math.Nextafter(-180, -181)) }, "longitude"},
-		"an infinite longitude":        {func(s source) { s.Longitude = ptr(math.Inf(-1)) }, "longitude"},
-		"no capacity":                  {func(s source) { s.InstalledCapacityWatts = ptr(0.0) }, ""},
-		"a capacity of a megawatt":     {func(s source) { s.InstalledCapacityWatts = ptr(1e6) }, ""},
-		"a capacity above":             {func(s source) { s.InstalledCapacityWatts = ptr(1e6 + 0.1) }, "installedCapacityWatts"},
-		"a capacity below nothing":     {func(s source) { s.InstalledCapacityWatts = ptr(-0.1) }, "installedCapacityWatts"},
+		"an empty description":         {func(s source) { s.Description = new("") }, ""},
+		"a description of 500":         {func(s source) { s.Description = new(strings.Repeat("ä", 500)) }, ""},
+		"a description of 501":         {func(s source) { s.Description = new(strings.Repeat("x", 501)) }, "description"},
+		"an icon of 500":               {func(s source) { s.IconURL = new(url + strings.Repeat("x", 500-len(url))) }, ""},
+		"an icon of 501":               {func(s source) { s.IconURL = new(url + strings.Repeat("x", 501-len(url))) }, "iconUrl"},
+		"an icon that is no URL":       {func(s source) { s.IconURL = new("icon.png") }, "iconUrl"},
+		"an icon that is a script":     {func(s source) { s.IconURL = new("javascript:alert(1)") }, "iconUrl"},
+		"the north pole":               {func(s source) { s.Latitude = new(90.0) }, ""},
+		"the south pole":               {func(s source) { s.Latitude = new(-90.0) }, ""},
+		"beyond the north pole":        {func(s source) { s.Latitude = new(math.Nextafter(90, 91)) }, "latitude"},
+		"beyond the south pole":        {func(s source) { s.Latitude = new(-90.1) }, "latitude"},
+		"a latitude that is no number": {func(s source) { s.Latitude = new(math.NaN()) }, "latitude"},
+		"the date line from the east":  {func(s source) { s.Longitude = new(180.0) }, ""},
+		"the date line from the west":  {func(s source) { s.Longitude = new(-180.0) }, ""},
+		"beyond the date line":         {func(s source) { s.Longitude = new(180.1) }, "longitude"},
+		"before the date line":         {func(s source) { s.Longitude = new(math.Nextafter(-180, -181)) }, "longitude"},
+		"an infinite longitude":        {func(s source) { s.Longitude = new(math.Inf(-1)) }, "longitude"},
+		"no capacity":                  {func(s source) { s.InstalledCapacityWatts = new(0.0) }, ""},
+		"a capacity of a megawatt":     {func(s source) { s.InstalledCapacityWatts = new(1e6) }, ""},
+		"a capacity above":             {func(s source) { s.InstalledCapacityWatts = new(1e6 + 0.1) }, "installedCapacityWatts"},
+		"a capacity below nothing":     {func(s source) { s.InstalledCapacityWatts = new(-0.1) }, "installedCapacityWatts"},
 		"no currency":                  {func(s source) { s.Currency = "" }, "currency"},
 		"a currency in small letters":  {func(s source) { s.Currency = "eur" }, "currency"},
 		"costs of nothing":             {func(s source) { s.SystemCost, s.MaintenanceCostPerYear = money("0"), money("0.00") }, ""},
@@ -78,16 +76,16 @@ func TestASourceKeepsItsLimits(t *testing.T) {
 		"the largest cost":             {func(s source) { s.SystemCost = money("999999999999999.999999999999") }, ""},
 		"a cost above it":              {func(s source) { s.SystemCost = money("1e15") }, "systemCost"},
 		"a cost of 13 decimals":        {func(s source) { s.MaintenanceCostPerYear = money("0.0000000000001") }, "maintenanceCostPerYear"},
-		"a cost of a huge exponent":    {func(s source) { s.SystemCost = ptr(decimal.New(1, math.MaxInt32)) }, "systemCost"},
-		"a cost of a tiny exponent":    {func(s source) { s.SystemCost = ptr(decimal.New(1, math.MinInt32)) }, "systemCost"},
-		"nothing of a huge exponent":   {func(s source) { s.SystemCost = ptr(decimal.New(0, math.MaxInt32)) }, ""},
+		"a cost of a huge exponent":    {func(s source) { s.SystemCost = new(decimal.New(1, math.MaxInt32)) }, "systemCost"},
+		"a cost of a tiny exponent":    {func(s source) { s.SystemCost = new(decimal.New(1, math.MinInt32)) }, "systemCost"},
+		"nothing of a huge exponent":   {func(s source) { s.SystemCost = new(decimal.New(0, math.MaxInt32)) }, ""},
 		"a negative maintenance":       {func(s source) { s.MaintenanceCostPerYear = money("-1") }, "maintenanceCostPerYear"},
-		"installed in 1900":            {func(s source) { s.InstallationDate = ptr(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)) }, ""},
-		"installed before":             {func(s source) { s.InstallationDate = ptr(time.Date(1899, 12, 31, 23, 59, 59, 0, time.UTC)) }, "installationDate"},
-		"installed before, in UTC":     {func(s source) { s.InstallationDate = ptr(time.Date(1900, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600))) }, "installationDate"},
-		"installed in 9999":            {func(s source) { s.InstallationDate = ptr(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)) }, ""},
+		"installed in 1900":            {func(s source) { s.InstallationDate = new(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)) }, ""},
+		"installed before":             {func(s source) { s.InstallationDate = new(time.Date(1899, 12, 31, 23, 59, 59, 0, time.UTC)) }, "installationDate"},
+		"installed before, in UTC":     {func(s source) { s.InstallationDate = new(time.Date(1900, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600))) }, "installationDate"},
+		"installed in 9999":            {func(s source) { s.InstallationDate = new(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)) }, ""},
 		"installed after, in UTC": {func(s source) {
-			s.InstallationDate = ptr(time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600)))
+			s.InstallationDate = new(time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -3600)))
 		}, "installationDate"},
 	} {
 		s := least()
@@ -102,8 +100,8 @@ func TestASourceKeepsItsLimits(t *testing.T) {
 func TestAllFieldsThatAreWrongAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := sunsource.SunSource{
-		Description: ptr(strings.Repeat("x", 501)), IconURL: ptr("x"), Latitude: ptr(91.0), Longitude: ptr(181.0),
-		InstalledCapacityWatts: ptr(-1.0), SystemCost: money("-1"), MaintenanceCostPerYear: money("-1"), InstallationDate: ptr(time.Time{}),
+		Description: new(strings.Repeat("x", 501)), IconURL: new("x"), Latitude: new(91.0), Longitude: new(181.0),
+		InstalledCapacityWatts: new(-1.0), SystemCost: money("-1"), MaintenanceCostPerYear: money("-1"), InstallationDate: new(time.Time{}),
 	}
 	want := []string{
 		"connectionType", "currency", "description", "iconUrl", "installationDate", "installedCapacityWatts", "latitude", "longitude",

@@ -6,11 +6,11 @@ import (
 	"context"
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
+
+	"ampra/core/fault"
+	"ampra/core/sunsource"
 )
 
 // Price is one entry of a source's price history. It holds from EffectiveFrom

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/shopspring/decimal"
+
 	"ampra/core/fault"
 	"ampra/core/tariff"
-
-	"github.com/shopspring/decimal"
 )
 
 func TestAPriceIsExactMoney(t *testing.T) {

@@ -239,7 +239,7 @@ func (d *decoder) uvarint() uint64 {
 // count reads how many things follow, each of at least size bytes.
 func (d *decoder) count(size int) int {
 	n := d.uvarint()
-	if d.err == nil && n > uint64((len(d.data)-d.at)/size) {
+	if left := (len(d.data) - d.at) / size; d.err == nil && n > uint64(left) { //nolint:gosec // not negative
 		d.fail(errShort)
 	}
 	if d.err != nil {
@@ -272,7 +272,7 @@ func (d *decoder) reading(r *Reading, received int64) {
 		d.fail(errors.New("an unknown field"))
 		return
 	}
-	for rest := uint32(mask); rest != 0 && d.err == nil; rest &= rest - 1 { //nolint:gosec // checked above
+	for rest := uint32(mask); rest != 0 && d.err == nil; rest &= rest - 1 {
 		r.Values.Set(Field(bits.TrailingZeros32(rest)), d.float()) //nolint:gosec // below 32
 	}
 	if flags&flagStrings != 0 {

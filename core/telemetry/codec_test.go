@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"ampra/core/telemetry"
-
 	"pgregory.net/rapid"
+
+	"ampra/core/telemetry"
 )
 
 func drawEntry(t *rapid.T) telemetry.Entry {
@@ -26,8 +26,8 @@ func drawEntry(t *rapid.T) telemetry.Entry {
 func sample() telemetry.Entry {
 	r := telemetry.Reading{
 		SourceID: source(), Timestamp: received().Add(-5), ReceivedAt: received(),
-		Strings: []telemetry.Line{{VoltageVolts: ptr(344.6), PowerWatts: ptr(0.0)}, {}}, Phases: []telemetry.Line{{CurrentAmperes: ptr(-5.5)}},
-		Status: &telemetry.Status{Code: ptr(int64(-7)), Text: ptr("läuft")}, Extra: map[string]float64{"fanRpm": 1200},
+		Strings: []telemetry.Line{{VoltageVolts: new(344.6), PowerWatts: new(0.0)}, {}}, Phases: []telemetry.Line{{CurrentAmperes: new(-5.5)}},
+		Status: &telemetry.Status{Code: new(int64(-7)), Text: new("läuft")}, Extra: map[string]float64{"fanRpm": 1200},
 	}
 	r.Timestamp = telemetry.Truncate(r.Timestamp)
 	for f := range telemetry.Field(telemetry.NumFields) {

@@ -3,10 +3,10 @@ package telemetry
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/payload"
-
-	"github.com/google/uuid"
 )
 
 // MaxReadings is how many readings one delivery may bring.

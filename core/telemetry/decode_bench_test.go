@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 // usual is what a hybrid inverter sends every few seconds.

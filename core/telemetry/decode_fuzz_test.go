@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // FuzzDecode feeds payloads, as deliveries and as values of a topic of their

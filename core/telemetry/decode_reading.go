@@ -20,8 +20,11 @@ type parser struct {
 	latest int64
 	// list is set inside a list, untimed once a reading there got the default time.
 	list, untimed bool
-	index         int // of the reading that is being read
-	lines         [MaxLines]lineDraft
+	// index is the reading's that is being read, overflown how many of its numbers
+	// for extra were too large.
+	index, overflown int
+
+	lines [MaxLines]lineDraft
 }
 
 func newParser(data []byte, in Intake) parser {
@@ -59,7 +62,7 @@ func (p *parser) reading(index int) {
 }
 
 func (p *parser) begin(index int) {
-	p.index = index
+	p.index, p.overflown = index, 0
 	p.report.Readings = append(p.report.Readings, Reading{SourceID: p.in.SourceID, ReceivedAt: p.received})
 }
 
@@ -174,12 +177,13 @@ func (p *parser) extraObject(r *Reading) {
 
 // extra keeps a number that no rule knows.
 func (p *parser) extra(r *Reading, name, raw []byte) {
-	if _, ok := r.Extra[string(name)]; !ok && (len(r.Extra) == MaxExtra || !extraName(name)) {
+	if _, ok := r.Extra[string(name)]; !ok && (len(r.Extra)+p.overflown >= MaxExtra || !extraName(name)) {
 		p.report.DroppedExtra++
 		return
 	}
 	number, ok := payload.Float(raw)
 	if !ok {
+		p.overflown++
 		p.warn(string(name), "is too large a number")
 		return
 	}

@@ -142,6 +142,18 @@ func TestExtraIsBounded(t *testing.T) {
 	}
 }
 
+func TestNumbersThatAreTooLargeTakeTheirPlaceInExtra(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&b, `"n%d":1e400,`, i)
+	}
+	report := decode(t, `[{`+b.String()+`"acPowerWatts":1},{"ts":1782000000,"a":1}]`, intake())
+	if len(report.Readings) != 2 || len(report.Warnings) != telemetry.MaxExtra || report.DroppedExtra != 1000-telemetry.MaxExtra {
+		t.Errorf("got %d readings, %d warnings, %d dropped", len(report.Readings), len(report.Warnings), report.DroppedExtra)
+	}
+}
+
 func TestStringsAndPhases(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

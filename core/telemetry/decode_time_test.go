@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"pgregory.net/rapid"
+
+	"ampra/core/telemetry"
 )
 
 func TestATimestampIsReadInAnyForm(t *testing.T) {

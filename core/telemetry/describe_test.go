@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 // The moment at which the tests' payloads come in, and the time of readings that
@@ -28,8 +28,6 @@ func intake() telemetry.Intake {
 		Default:    time.Date(2026, time.June, 21, 13, 59, 58, 999_999, time.FixedZone("", 7200)),
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // describe puts all of a reading into one line.
 func describe(r telemetry.Reading) string {

@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
+
+	"ampra/core/telemetry"
 )
 
 // drawReading draws any reading that Decode could have made of one delivery to

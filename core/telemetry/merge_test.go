@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"pgregory.net/rapid"
+
+	"ampra/core/telemetry"
 )
 
 func same(a, b telemetry.Reading) bool { return reflect.DeepEqual(a, b) }
@@ -37,15 +37,15 @@ func TestMergingKeepsWhatIsOnlyInOne(t *testing.T) {
 	t.Parallel()
 	early := telemetry.Reading{
 		SourceID: source(), Timestamp: received(), ReceivedAt: received(),
-		Strings: []telemetry.Line{{PowerWatts: ptr(1.0)}, {PowerWatts: ptr(2.0)}}, Phases: []telemetry.Line{{VoltageVolts: ptr(3.0)}},
-		Status: &telemetry.Status{Code: ptr(int64(7))}, Extra: map[string]float64{"a": 1, "b": 2},
+		Strings: []telemetry.Line{{PowerWatts: new(1.0)}, {PowerWatts: new(2.0)}}, Phases: []telemetry.Line{{VoltageVolts: new(3.0)}},
+		Status: &telemetry.Status{Code: new(int64(7))}, Extra: map[string]float64{"a": 1, "b": 2},
 	}
 	early.Values.Set(telemetry.ACPowerWatts, 1)
 	early.Values.Set(telemetry.LoadPowerWatts, 2)
 	later := telemetry.Reading{
 		SourceID: source(), Timestamp: received(), ReceivedAt: received().Add(time.Second),
-		Strings: []telemetry.Line{{VoltageVolts: ptr(9.0)}},
-		Status:  &telemetry.Status{Text: ptr("ok")}, Extra: map[string]float64{"b": 20, "c": 30},
+		Strings: []telemetry.Line{{VoltageVolts: new(9.0)}},
+		Status:  &telemetry.Status{Text: new("ok")}, Extra: map[string]float64{"b": 20, "c": 30},
 	}
 	later.Values.Set(telemetry.LoadPowerWatts, 0)
 	later.Values.Set(telemetry.GridPowerWatts, -3)
