@@ -86,7 +86,7 @@ func until(t *testing.T, what string, condition func() bool) {
 func changed(t *testing.T, f *Feed) (seq int64) {
 	t.Helper()
 	err := f.db.Run(t.Context(), func(ctx context.Context) (err error) {
-		seq, err = f.Append(ctx, change.Change{Kind: change.CredentialsRotated, SourceID: uuid.New()})
+		seq, err = f.Outbox().Append(ctx, change.Change{Kind: change.CredentialsRotated, SourceID: uuid.New()})
 		return err
 	})
 	if err != nil {

@@ -3,10 +3,16 @@ package sqldb
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	"ampra/core/change"
 	"ampra/test/contract"
 	"ampra/test/stack"
+
+	"github.com/google/uuid"
 )
 
 // quiet drops the log.
@@ -16,7 +22,7 @@ func quiet() FeedDeps { return FeedDeps{Log: slog.New(slog.DiscardHandler)} }
 func changesOn(db *DB, cfg FeedConfig) contract.Changes {
 	feed := NewFeed(db, cfg, quiet())
 	return contract.Changes{
-		Transactions: db, Outbox: feed, Feed: feed,
+		Transactions: db, Outbox: feed.Outbox(), Feed: feed,
 		Run: func(ctx context.Context) error { return feed.Run(ctx) },
 	}
 }
@@ -26,6 +32,22 @@ func TestTheOutboxKeepsItsContract(t *testing.T) {
 	engines(t, func(t *testing.T, open func(*testing.T) *DB) {
 		contract.Outbox(t, func(t *testing.T) contract.Changes { return changesOn(open(t), FeedConfig{}) })
 	})
+}
+
+func TestAnotherProgramsChangesComeToo(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ampra.db")
+	feed := runFeed(t, migrated(t, sqliteAt(t, path)), FeedConfig{Poll: 20 * time.Millisecond}, nil)
+	other := sqliteAt(t, path)
+	var seq int64
+	err := other.Run(t.Context(), func(ctx context.Context) (err error) {
+		seq, err = NewOutbox(other).Append(ctx, change.Change{Kind: change.SourceUpdated, SourceID: uuid.New()})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the change has come", func() bool { return slices.Contains(feed.seqs(), seq) })
 }
 
 func TestTheFeedKeepsItsContractInOneProcess(t *testing.T) {

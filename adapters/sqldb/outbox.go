@@ -12,7 +12,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-var _ change.Outbox = (*Feed)(nil)
+var _ change.Outbox = (*Outbox)(nil)
 
 // changeLock is the key of the PostgreSQL advisory lock that a transaction takes
 // before it draws a seq and holds until it commits. Without it a later seq could
@@ -31,23 +31,37 @@ type changeRow struct {
 	At       instant     `bun:"at"`
 }
 
+// Outbox takes changes into the transactions that make them.
+type Outbox struct {
+	db *DB
+	// committed is called after each commit with changes.
+	committed func()
+}
+
+// NewOutbox returns an outbox for a process that runs no feed. One that does uses
+// the feed's own, which hears of a commit at once.
+func NewOutbox(db *DB) *Outbox { return &Outbox{db: db, committed: func() {}} }
+
+// Outbox returns the outbox of the process that runs the feed.
+func (f *Feed) Outbox() *Outbox { return &Outbox{db: f.db, committed: f.kick} }
+
 // Append writes a change in the context's transaction and returns its seq. An act
 // appends last: other acts that append wait until it commits.
-func (f *Feed) Append(ctx context.Context, c change.Change) (int64, error) {
-	open, ok := f.db.open(ctx)
+func (o *Outbox) Append(ctx context.Context, c change.Change) (int64, error) {
+	open, ok := o.db.open(ctx)
 	if !ok {
 		return 0, errors.New("appending a change: there is no transaction")
 	}
-	seq, err := f.append(ctx, open.tx, c)
+	seq, err := o.append(ctx, open.tx, c)
 	if err != nil {
 		return 0, fmt.Errorf("appending a change: %w", translate(err))
 	}
-	f.db.onCommit(ctx, f.kick)
+	o.db.onCommit(ctx, o.committed)
 	return seq, nil
 }
 
-func (f *Feed) append(ctx context.Context, tx bun.Tx, c change.Change) (seq int64, err error) {
-	if !f.db.IsPostgres() {
+func (o *Outbox) append(ctx context.Context, tx bun.Tx, c change.Change) (seq int64, err error) {
+	if !o.db.IsPostgres() {
 		row := changeRow{Kind: c.Kind, SourceID: c.SourceID, At: at(time.Now())}
 		err = tx.NewInsert().Model(&row).Returning("seq").Scan(ctx, &seq)
 		return seq, err

@@ -1,0 +1,2 @@
+drop table presence_sessions;
+drop table presence_processes;
