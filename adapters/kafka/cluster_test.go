@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newCluster returns a cluster with topics of its own.
-func newCluster(t *testing.T, configure func(*kafka.Config)) *kafka.Cluster {
+func newCluster(t testing.TB, configure func(*kafka.Config)) *kafka.Cluster {
 	t.Helper()
 	brokers, prefix := stack.Kafka(t)
 	cfg := kafka.Config{Brokers: brokers, TopicPrefix: prefix, Partitions: 3}
@@ -32,7 +32,7 @@ func newCluster(t *testing.T, configure func(*kafka.Config)) *kafka.Cluster {
 	return c
 }
 
-func open(t *testing.T, cfg kafka.Config) *kafka.Cluster {
+func open(t testing.TB, cfg kafka.Config) *kafka.Cluster {
 	t.Helper()
 	c, err := kafka.New(cfg, kafka.Deps{Log: slog.New(slog.DiscardHandler), Observer: nil})
 	if err != nil {
@@ -43,7 +43,7 @@ func open(t *testing.T, cfg kafka.Config) *kafka.Cluster {
 }
 
 // background runs a part until stop is called or the test ends.
-func background(t *testing.T, run func(context.Context) error) (stop func()) {
+func background(t testing.TB, run func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var done sync.WaitGroup

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"hash/fnv"
 	"time"
 
@@ -41,34 +42,41 @@ type part struct {
 	since    time.Time
 }
 
-// newDelivery encodes an entry. What fits into no record has its answer already.
-func newDelivery(entry telemetry.Entry, done telemetry.Done, now time.Time) *delivery {
+// encoder makes deliveries, and keeps the buffer that it encodes in: a record is
+// copied out of it once its size is known.
+type encoder struct{ buffer []byte }
+
+// delivery encodes an entry. What fits into no record has its answer already.
+func (e *encoder) delivery(entry telemetry.Entry, done telemetry.Done, now time.Time) *delivery {
 	d := &delivery{source: entry.SourceID, done: done, total: len(entry.Readings)}
-	d.encode(entry, d.source[:], 0, len(entry.Readings), now)
+	e.encode(d, entry, 0, len(entry.Readings), now)
+	if cap(e.buffer) > 2*maxRecordBytes {
+		e.buffer = nil
+	}
 	d.left = len(d.parts)
 	return d
 }
 
 // encode makes records of the readings from, to, halving what is too large.
-func (d *delivery) encode(entry telemetry.Entry, key []byte, from, to int, now time.Time) {
+func (e *encoder) encode(d *delivery, entry telemetry.Entry, from, to int, now time.Time) {
 	for to-from > maxRecordReadings {
-		d.encode(entry, key, from, from+maxRecordReadings, now)
+		e.encode(d, entry, from, from+maxRecordReadings, now)
 		from += maxRecordReadings
 	}
-	value := telemetry.AppendEntry(nil, telemetry.Entry{SourceID: entry.SourceID, Readings: entry.Readings[from:to]})
-	if len(value) <= maxRecordBytes {
-		m := message{key: key, value: value}
+	e.buffer = telemetry.AppendEntry(e.buffer[:0], telemetry.Entry{SourceID: d.source, Readings: entry.Readings[from:to]})
+	size := len(e.buffer)
+	switch {
+	case size <= maxRecordBytes:
+		m := message{key: d.source[:], value: bytes.Clone(e.buffer)}
 		d.parts = append(d.parts, part{message: m, delivery: d, from: from, to: to, since: now})
 		d.bytes += m.size()
-		return
+	case to-from == 1:
+		d.refuse(from, to, fault.New(fault.TooLarge, "The reading takes %d bytes, %d are the most.", size, maxRecordBytes))
+	default:
+		half := from + (to-from)/2
+		e.encode(d, entry, from, half, now)
+		e.encode(d, entry, half, to, now)
 	}
-	if to-from == 1 {
-		d.refuse(from, to, fault.New(fault.TooLarge, "The reading takes %d bytes, %d are the most.", len(value), maxRecordBytes))
-		return
-	}
-	half := from + (to-from)/2
-	d.encode(entry, key, from, half, now)
-	d.encode(entry, key, half, to, now)
 }
 
 // refuse notes the error of some readings.

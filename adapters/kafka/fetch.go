@@ -218,14 +218,15 @@ func (f *fetcher) deliver(ctx context.Context, p *fetch.ResponsePartition) error
 		return fmt.Errorf("reading partition %d of %s: %w", p.Partition, f.session.topic, err)
 	}
 	if len(c.records) > 0 {
+		told := Fetched{
+			Partition: p.Partition, Records: len(c.records), Bytes: len(c.data), Behind: max(p.HighWatermark-after, 0),
+		}
 		select {
-		case f.log.chunks <- c:
+		case f.log.chunks <- c: // which is the reader's from now on
 		case <-ctx.Done():
 			return nil
 		}
-		f.log.cluster.observer.Fetched(Fetched{
-			Partition: p.Partition, Records: len(c.records), Bytes: len(c.data), Behind: max(p.HighWatermark-after, 0),
-		})
+		f.log.cluster.observer.Fetched(told)
 	}
 	f.mu.Lock()
 	f.next[p.Partition] = after

@@ -27,9 +27,10 @@ const (
 // whose answer got lost is sent again, so that a reading may be there twice, and,
 // when the first request was delayed on the way, behind a later one.
 type Journal struct {
-	cluster *Cluster
-	outage  *outage
-	wake    chan struct{}
+	cluster  *Cluster
+	outage   *outage
+	wake     chan struct{}
+	encoders sync.Pool
 
 	mu       sync.Mutex
 	room     room
@@ -61,12 +62,21 @@ func (j *Journal) Append(ctx context.Context, entry telemetry.Entry, done teleme
 	if len(entry.Readings) == 0 {
 		return fault.New(fault.Invalid, "The entry has no reading.")
 	}
-	d := newDelivery(entry, done, time.Now())
+	d := j.encode(entry, done)
 	if len(d.parts) == 0 {
 		go d.answer() // no reading of it fits into a record
 		return nil
 	}
 	return j.enter(ctx, d)
+}
+
+func (j *Journal) encode(entry telemetry.Entry, done telemetry.Done) *delivery {
+	e, ok := j.encoders.Get().(*encoder)
+	if !ok {
+		e = &encoder{}
+	}
+	defer j.encoders.Put(e)
+	return e.delivery(entry, done, time.Now())
 }
 
 // enter puts a delivery into its queue once there is room.
