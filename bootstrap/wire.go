@@ -192,7 +192,7 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 	h.deadLetters = a.metrics.DeadLetters(cluster.DeadLetters())
 	if a.cfg.Has(RoleWriter) {
 		log := cluster.Log()
-		a.closer(log.Close)
+		a.parts.add("journal's reader", 15*time.Second, log.Run)
 		w := writer.New(writer.Config{
 			Batch: 5000, Linger: 50 * time.Millisecond, RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second,
 		}, writer.Deps{
