@@ -42,7 +42,9 @@ func (s *sources) set(change func()) {
 }
 
 // feed calls its listeners when it is told to.
-type feed struct{ listeners []func(context.Context, change.Change) }
+type feed struct {
+	listeners []func(context.Context, change.Change)
+}
 
 func (f *feed) Settle(context.Context, int64) error { return nil }
 func (f *feed) Trusted() bool                       { return true }
