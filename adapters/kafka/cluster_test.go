@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"go.uber.org/goleak"
@@ -89,14 +90,11 @@ func writeRaw(t *testing.T, cfg kafka.Config, partition int, value []byte) {
 	transport := &kafkago.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &kafkago.Client{Addr: kafkago.TCP(cfg.Brokers...), Transport: transport}
-	answer, err := client.Produce(t.Context(), &kafkago.ProduceRequest{
-		Topic: cfg.TopicPrefix + ".telemetry", Partition: partition, RequiredAcks: kafkago.RequireAll,
-		Records: kafkago.NewRecordReader(kafkago.Record{Value: kafkago.NewBytes(value)}),
+	eventually(t, 10*time.Second, "a record is written", func() bool { // a new topic's leader may not know it yet
+		answer, err := client.Produce(t.Context(), &kafkago.ProduceRequest{
+			Topic: cfg.TopicPrefix + ".telemetry", Partition: partition, RequiredAcks: kafkago.RequireAll,
+			Records: kafkago.NewRecordReader(kafkago.Record{Value: kafkago.NewBytes(value)}),
+		})
+		return err == nil && answer.Error == nil
 	})
-	if err == nil {
-		err = answer.Error
-	}
-	if err != nil {
-		t.Fatalf("writing a record: %v", err)
-	}
 }
