@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // noServices keeps a package's installation from starting the service that comes
@@ -19,9 +18,15 @@ const noServices = "/usr/sbin/policy-rc.d"
 
 // programs finds the servers' programs, and as root on Debian installs them by
 // name. What is not a package of the system stays in folder.
-type programs struct {
-	folder string
-	apt    sync.Mutex
+type programs struct{ folder string }
+
+// lock keeps others from installing the same, this supervisor's other launches and
+// other supervisors.
+func (p *programs) lock(name string) (unlock func(), err error) {
+	if err := os.MkdirAll(p.folder, 0o755); err != nil { //nolint:gosec // programs, no secrets
+		return nil, fmt.Errorf("making the cache: %w", err)
+	}
+	return lockFile(filepath.Join(p.folder, name+".lock"))
 }
 
 // onPath returns the first of the programs that the path or one of the patterns
@@ -68,8 +73,11 @@ func (p *programs) need(ctx context.Context, say func(string), what string, find
 	if !mayInstall() {
 		return "", missing("%s is not on the path (it is installed only as root on Debian)", what)
 	}
-	p.apt.Lock() // apt-get has one lock for the whole machine
-	defer p.apt.Unlock()
+	unlock, err := p.lock("apt") // apt-get does not wait for another that updates its lists
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if path := find(); path != "" { // came with another server's packages
 		return path, nil
 	}
@@ -132,10 +140,7 @@ func (p *programs) keep(name string, fill func(dir string) error) (string, error
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	if err := os.MkdirAll(p.folder, 0o755); err != nil { //nolint:gosec // programs, no secrets
-		return "", fmt.Errorf("making the cache: %w", err)
-	}
-	unlock, err := lockFile(dir + ".lock")
+	unlock, err := p.lock(name)
 	if err != nil {
 		return "", err
 	}

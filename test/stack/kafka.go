@@ -139,7 +139,7 @@ func (kafkaBroker) program(ctx context.Context, h *host) (java, libs string, err
 		if err := os.WriteFile(pom, kafkaPOM, 0o600); err != nil {
 			return err
 		}
-		if err := run(ctx, maven, "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+dir); err != nil {
+		if err := run(ctx, maven, "-q", "-B", "-Dstyle.color=never", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+dir); err != nil {
 			return missing("Kafka cannot be fetched: %v", err)
 		}
 		return nil

@@ -76,9 +76,9 @@ func (l *launch) follow(answers *json.Encoder) {
 	got, err := l.got, l.err
 	l.mu.Unlock()
 
-	var m missingError
+	m, absent := errors.AsType[missingError](err)
 	switch {
-	case errors.As(err, &m):
+	case absent:
 		_ = answers.Encode(reply{Missing: m.what})
 	case err != nil:
 		_ = answers.Encode(reply{Error: err.Error()})

@@ -71,7 +71,7 @@ func (h *host) start(ctx context.Context, p process, ready func(context.Context)
 		return instance{}, err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, p.args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, p.args...) //nolint:gosec // this package's own programs
 	cmd.Env, cmd.Dir = append(os.Environ(), p.env...), p.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childOf(p.user)
@@ -131,7 +131,7 @@ func await(ctx context.Context, died <-chan struct{}, ready func(context.Context
 			once, cancel := context.WithTimeout(ctx, 10*time.Second)
 			err := ready(once)
 			cancel()
-			if ended := (endedError{}); err == nil || errors.As(err, &ended) {
+			if _, ended := errors.AsType[endedError](err); err == nil || ended {
 				return err
 			}
 			last = err

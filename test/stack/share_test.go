@@ -50,7 +50,7 @@ type place struct {
 
 func newPlace(t *testing.T) place {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "st") // t.TempDir is too long for a socket's path
+	folder, err := os.MkdirTemp("", "st") //nolint:usetesting // t.TempDir is too long for a socket's path
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +71,9 @@ func newPlace(t *testing.T) place {
 
 // child is another test process.
 type child struct {
-	cmd     *exec.Cmd
-	input   io.Closer
-	output  *bufio.Reader
-	printed string
+	cmd    *exec.Cmd
+	input  io.Closer
+	output *bufio.Reader
 }
 
 // start runs a process that asks for the server.

@@ -119,9 +119,9 @@ func address(t testing.TB, s server) string {
 // CI pass without the test.
 func refuse(t testing.TB, s server, ci bool, err error) {
 	t.Helper()
-	var m missingError
+	_, absent := errors.AsType[missingError](err)
 	switch {
-	case !errors.As(err, &m):
+	case !absent:
 		t.Fatalf("%s did not start: %v", s.name(), err)
 	case ci:
 		t.Fatalf("no %s, and CI=true forbids to skip: %v (docs/testing.md)", s.name(), err)
@@ -156,7 +156,8 @@ func secret() string {
 // behind would weigh on the tests to come, so an error fails the test.
 func afterTest(t testing.TB, what string, act func(context.Context) error) {
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), cleanupTime)
+		// t.Context has ended by now.
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTime) //nolint:usetesting // see above
 		defer cancel()
 		if err := act(ctx); err != nil {
 			t.Errorf("%s: %v", what, err)

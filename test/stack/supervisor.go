@@ -264,7 +264,7 @@ func (s *supervisor) start(ctx context.Context, kind server, say func(string)) (
 			}
 			say(fmt.Sprintf("%s by Docker failed: %v", kind.name(), err))
 		}
-		reasons = append(reasons, fmt.Errorf("Docker: %w", err))
+		reasons = append(reasons, fmt.Errorf("by Docker: %w", err))
 	}
 	if s.cfg.Mode != onlyDocker {
 		mine := s.host
@@ -273,12 +273,11 @@ func (s *supervisor) start(ctx context.Context, kind server, say func(string)) (
 		if err == nil {
 			return running, nil
 		}
-		reasons = append(reasons, fmt.Errorf("programs: %w", err))
+		reasons = append(reasons, fmt.Errorf("by programs: %w", err))
 	}
 	all := errors.Join(reasons...)
 	for _, reason := range reasons {
-		var m missingError
-		if !errors.As(reason, &m) {
+		if _, ok := errors.AsType[missingError](reason); !ok {
 			return instance{}, all
 		}
 	}
