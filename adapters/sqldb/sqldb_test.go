@@ -3,8 +3,14 @@ package sqldb
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
+	"ampra/core/actor"
+	"ampra/core/identity"
+	"ampra/core/sunsource"
 	"ampra/test/stack"
+
+	"github.com/google/uuid"
 )
 
 // engines are the two databases that every test of a record port runs on.
@@ -75,4 +81,28 @@ func migrated(t *testing.T, db *DB) *DB {
 		t.Fatalf("migrating: %v", err)
 	}
 	return db
+}
+
+// storeUser stores a user and returns its id.
+func storeUser(t *testing.T, db *DB) uuid.UUID {
+	t.Helper()
+	id := uuid.New()
+	u := identity.User{ID: id, Email: id.String(), Role: actor.User, CreatedAt: time.Now()}
+	if err := NewUsers(db).Create(t.Context(), u); err != nil {
+		t.Fatalf("storing a user: %v", err)
+	}
+	return id
+}
+
+// storeSource stores a source of a user.
+func storeSource(t *testing.T, db *DB, owner uuid.UUID) sunsource.SunSource {
+	t.Helper()
+	s := sunsource.SunSource{
+		ID: uuid.New(), OwnerID: owner, Name: "Roof", ConnectionType: sunsource.MQTT, IsActive: true,
+		Currency: "EUR", CreatedAt: time.Now(), UpdatedAt: time.Now(),
+	}
+	if err := NewSunSources(db).Create(t.Context(), s); err != nil {
+		t.Fatalf("storing a sun source: %v", err)
+	}
+	return s
 }
