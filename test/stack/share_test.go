@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -213,7 +212,11 @@ func TestAKilledSupervisorIsReplacedAndLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatalf("no process id in %q", log)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	supervisor, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := supervisor.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	second := here.start(t, "Mosquitto")
