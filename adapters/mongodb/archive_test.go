@@ -2,7 +2,6 @@ package mongodb_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -18,33 +17,36 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newArchive returns an archive on a database of its own, as configure left it.
-func newArchive(t *testing.T, configure func(*mongodb.Config)) *mongodb.Archive {
+func newArchive(t testing.TB, configure func(*mongodb.Config)) *mongodb.Archive {
 	t.Helper()
 	url, database := stack.Mongo(t)
 	return onDatabase(t, url, database, configure)
 }
 
-func onDatabase(t *testing.T, url, database string, configure func(*mongodb.Config)) *mongodb.Archive {
+func onDatabase(t testing.TB, url, database string, configure func(*mongodb.Config)) *mongodb.Archive {
 	t.Helper()
 	cfg := mongodb.Config{URL: credential.NewSecret(url), Database: database}
 	if configure != nil {
 		configure(&cfg)
 	}
-	archive, err := mongodb.New(cfg, mongodb.Deps{Log: slog.New(slog.DiscardHandler)})
+	archive, err := mongodb.New(cfg, deps())
 	if err != nil {
 		t.Fatalf("making an archive: %v", err)
 	}
 	if err := archive.Setup(t.Context()); err != nil {
 		t.Fatalf("setting up: %v", err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := archive.Close(ctx); err != nil {
-			t.Errorf("closing: %v", err)
-		}
-	})
+	t.Cleanup(func() { closeArchive(t, archive) })
 	return archive
+}
+
+func closeArchive(t testing.TB, archive *mongodb.Archive) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := archive.Close(ctx); err != nil {
+		t.Errorf("closing: %v", err)
+	}
 }
 
 func TestAnArchiveKeepsItsContract(t *testing.T) {

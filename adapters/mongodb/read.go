@@ -156,7 +156,11 @@ func scan(ctx context.Context, db *mongo.Database, p part, found []telemetry.Rea
 		if err != nil {
 			return nil, err
 		}
-		if slot := slotOf(row.Timestamp.UnixMilli()); slot != group.slot {
+		ms := row.Timestamp.UnixMilli()
+		if ms < p.from || ms >= p.to {
+			continue
+		}
+		if slot := slotOf(ms); slot != group.slot {
 			if found = group.flush(found, end); len(found) == end {
 				return found, nil
 			}
@@ -170,19 +174,19 @@ func scan(ctx context.Context, db *mongo.Database, p part, found []telemetry.Rea
 	return group.flush(found, end), nil
 }
 
+// filter asks for whole slots. A bound of time in it would make the server sort
+// all that it finds, before it returns the first.
 func filter(p part) bson.D {
-	slots, times := bson.D{}, bson.D{}
+	query := bson.D{{Key: "meta.source", Value: sourceValue(p.SourceID)}}
+	var slots bson.D
 	if p.from != minMS {
 		slots = append(slots, bson.E{Key: "$gte", Value: bson.DateTime(slotOf(p.from))})
-		times = append(times, bson.E{Key: "$gte", Value: bson.DateTime(p.from)})
 	}
 	if p.to != maxMS {
 		slots = append(slots, bson.E{Key: "$lte", Value: bson.DateTime(slotOf(p.to - 1))})
-		times = append(times, bson.E{Key: "$lt", Value: bson.DateTime(p.to)})
 	}
-	query := bson.D{{Key: "meta.source", Value: sourceValue(p.SourceID)}}
 	if len(slots) > 0 {
-		query = append(query, bson.E{Key: "meta.slot", Value: slots}, bson.E{Key: timeField, Value: times})
+		query = append(query, bson.E{Key: "meta.slot", Value: slots})
 	}
 	return query
 }
