@@ -102,7 +102,7 @@ func (k kafkaBroker) asProgram(ctx context.Context, h *host) (instance, error) {
 		"-Xms64m", "-Xmx512m", "-XX:+UseSerialGC",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(libs, "*"),
 	}
-	format := append(slices.Clone(options), "kafka.tools.StorageTool", "format", "-t", kafkaCluster, "-c", config)
+	format := append(slices.Clone(options), "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "-t", kafkaCluster, "-c", config)
 	if err := run(ctx, java, format...); err != nil {
 		return instance{}, fmt.Errorf("formatting Kafka's storage: %w", err)
 	}
