@@ -25,8 +25,11 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		return Summary{}, err
 	}
 	defer session.Close()
-	if session.Made {
+	switch {
+	case session.Made && o.Email == "": // nobody else knows the password
 		fmt.Fprintf(o.Out, "signed up at %s as %s, password %s\n", o.URL, session.Email, session.Password.Reveal())
+	case session.Made:
+		fmt.Fprintf(o.Out, "signed up at %s as %s\n", o.URL, session.Email)
 	}
 	sources, err := makeSources(ctx, session, o)
 	if err != nil {

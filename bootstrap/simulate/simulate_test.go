@@ -73,6 +73,18 @@ func TestTheMadeAccountIsPrintedOnceAndSourcesAreKeptOnRequest(t *testing.T) {
 	}
 }
 
+func TestAPasswordThatIsTheUsersOwnIsNotPrinted(t *testing.T) {
+	t.Parallel()
+	f := startFake(t, fakeHooks{})
+	var out bytes.Buffer
+	_, _, err := run(t, f, func(o *Options) {
+		o.Email, o.Password, o.Out, o.Days = "me@example.org", credential.NewSecret("My-0wn-one"), &out, 0.01
+	})
+	if err != nil || !strings.Contains(out.String(), "signed up") || strings.Contains(out.String(), "My-0wn-one") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
 func TestWhatIsNotAsItWasSentIsCountedAndNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
