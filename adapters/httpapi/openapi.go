@@ -10,6 +10,7 @@ import (
 	"ampra/core/actor"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 	"github.com/swaggest/jsonschema-go"
 	"github.com/swaggest/openapi-go"
 	"github.com/swaggest/openapi-go/openapi31"
@@ -67,6 +68,9 @@ Sign in with a session cookie (` + "`POST /api/auth/login`" + `) or with a perso
 func describeAPI(cfg Config, routes []Route) ([]byte, error) {
 	reflector := openapi31.NewReflector()
 	reflector.DefaultOptions = append(reflector.DefaultOptions, jsonschema.InterceptDefName(definitionName), closed)
+	for _, small := range []any{instant{}, money{}, uuid.UUID{}} {
+		reflector.InlineDefinition(small)
+	}
 	spec := reflector.SpecEns()
 	spec.Info.WithTitle("Ampra").WithVersion(cfg.Version).WithDescription(about)
 	spec.WithServers(*(&openapi31.Server{}).WithURL(cfg.PublicURL))
@@ -261,8 +265,17 @@ func definitionName(_ reflect.Type, name string) string {
 }
 
 // closed makes every object of an answer say that it has all its properties and
-// no others.
+// no others, that lists and maps are never null, and pointers may be.
 func closed(rc *jsonschema.ReflectContext) {
+	rc.EnvelopNullability = true
+	jsonschema.InterceptNullability(func(p jsonschema.InterceptNullabilityParams) {
+		if p.NullAdded && (p.Type.Kind() == reflect.Slice || p.Type.Kind() == reflect.Map) {
+			p.Schema.RemoveType(jsonschema.Null)
+		}
+		if len(p.Schema.AnyOf) > 0 {
+			p.Schema.Type = nil // it is said inside
+		}
+	})(rc)
 	jsonschema.InterceptSchema(func(p jsonschema.InterceptSchemaParams) (bool, error) {
 		if !p.Processed || p.Value.Kind() != reflect.Struct || len(p.Schema.Properties) == 0 {
 			return false, nil

@@ -73,8 +73,8 @@ func docCreateUser() operation {
 // WebhookReceiptDto describes what became of a webhook's readings.
 type WebhookReceiptDto struct {
 	Accepted int                   `json:"accepted" minimum:"0" description:"how many readings are stored durably"`
-	Rejected []WebhookRejectionDto `json:"rejected" nullable:"false"`
-	Warnings []WebhookWarningDto   `json:"warnings" nullable:"false"`
+	Rejected []WebhookRejectionDto `json:"rejected"`
+	Warnings []WebhookWarningDto   `json:"warnings"`
 }
 
 // WebhookRejectionDto describes a reading that was refused.

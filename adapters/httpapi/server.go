@@ -128,12 +128,14 @@ type Server struct {
 
 // New returns a server that does nothing until Run. An error says which setting
 // is wrong.
-func New(cfg Config, d Deps) (*Server, error) {
+func New(cfg Config, d Deps) (*Server, error) { return newServer(cfg, d, routes()) }
+
+func newServer(cfg Config, d Deps, rows []Route) (*Server, error) {
 	public, err := url.Parse(cfg.PublicURL)
 	if err != nil || (public.Scheme != "http" && public.Scheme != "https") || public.Hostname() == "" || strings.HasSuffix(public.Path, "/") {
 		return nil, fmt.Errorf("the public URL %q is not an http or https URL without a slash at its end", cfg.PublicURL)
 	}
-	s := &Server{cfg: cfg, d: d, public: public, secure: public.Scheme == "https", origins: http.NewCrossOriginProtection(), routes: routes()}
+	s := &Server{cfg: cfg, d: d, public: public, secure: public.Scheme == "https", origins: http.NewCrossOriginProtection(), routes: rows}
 	if err := s.origins.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
 		return nil, fmt.Errorf("the public URL %q is not an origin: %w", cfg.PublicURL, err)
 	}

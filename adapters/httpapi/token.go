@@ -13,7 +13,7 @@ import (
 type TokenDto struct {
 	ID         uuid.UUID        `json:"id" format:"uuid"`
 	Name       string           `json:"name"`
-	Scopes     []identity.Scope `json:"scopes"`
+	Scopes     []identity.Scope `json:"scopes" items.enum:"read,write"`
 	CreatedAt  instant          `json:"createdAt"`
 	ExpiresAt  instant          `json:"expiresAt"`
 	LastUsedAt *instant         `json:"lastUsedAt"`
