@@ -106,16 +106,16 @@ func NewSubscriber(cfg SubscriberConfig, d SubscriberDeps) (*Subscriber, error) 
 	return &Subscriber{cfg: cfg, d: d, server: server}, nil
 }
 
-// Connected is how many connections are up.
+// Connected is how many connections are up and subscribed.
 func (s *Subscriber) Connected() int { return int(s.connected.Load()) }
 
 // Dropped counts messages of sources that may not send.
 func (s *Subscriber) Dropped() int64 { return s.dropped.Load() }
 
-// Ping is an error while no connection to the broker is up.
+// Ping is an error while the broker sends readings on no connection.
 func (s *Subscriber) Ping() error {
 	if s.Connected() == 0 {
-		return errors.New("not connected to the MQTT broker")
+		return errors.New("not subscribed at the MQTT broker")
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func (s *Subscriber) connection(ctx context.Context, clientID string) error {
 	// queue always has room and the library's reader is never held up. What is left
 	// of a connection that broke comes on top, hence twice.
 	queue := make(chan received, 2*int(s.cfg.Window))
-	var up atomic.Bool
+	link := link{connected: &s.connected}
 	password, _ := s.server.User.Password()
 	server := *s.server
 	server.User = nil
@@ -162,15 +162,11 @@ func (s *Subscriber) connection(ctx context.Context, clientID string) error {
 			return c, nil
 		},
 		OnConnectionUp: func(manager *autopaho.ConnectionManager, _ *paho.Connack) {
-			up.Store(true)
-			s.connected.Add(1)
 			log.Info("connected to the MQTT broker")
-			go s.subscribe(ctx, manager, log)
+			go s.subscribe(link.begin(ctx), manager, &link, log)
 		},
 		OnConnectionDown: func() bool {
-			if up.CompareAndSwap(true, false) {
-				s.connected.Add(-1)
-			}
+			link.end()
 			return true
 		},
 		OnConnectError: func(err error) { log.Warn("the MQTT broker can't be reached, trying again", "error", err) },
@@ -204,20 +200,26 @@ func (s *Subscriber) connection(ctx context.Context, clientID string) error {
 	}
 	stop()
 	<-manager.Done()
-	if up.CompareAndSwap(true, false) {
-		s.connected.Add(-1)
-	}
+	link.end()
 	return nil
 }
 
-// subscribe asks for the readings of all sources, until it is granted.
-func (s *Subscriber) subscribe(ctx context.Context, manager *autopaho.ConnectionManager, log *slog.Logger) {
+// subscribe asks for the readings of all sources until it is granted, or until
+// the connection of that context is over.
+func (s *Subscriber) subscribe(ctx context.Context, manager *autopaho.ConnectionManager, l *link, log *slog.Logger) {
 	filter := "$share/" + s.cfg.Group + "/sunsource/+/data/#"
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	_, err := manager.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1}}})
-	if err != nil && ctx.Err() == nil {
-		log.Error("the MQTT broker did not grant the subscription", "filter", filter, "error", err)
+	for retry := s.cfg.RetryMin; ctx.Err() == nil; retry = min(2*retry, s.cfg.RetryMax) {
+		asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+		_, err := manager.Subscribe(asking, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 1}}})
+		cancel()
+		if err == nil {
+			l.granted(ctx)
+			return
+		}
+		if ctx.Err() == nil {
+			log.Error("the MQTT broker did not grant the subscription, trying again", "filter", filter, "error", err)
+		}
+		wait(ctx, retry)
 	}
 }
 
