@@ -49,6 +49,67 @@ func BenchmarkJournal(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "readings/s")
 }
 
+// BenchmarkJournalAlone appends one reading after the other: the time to durable
+// where nobody else sends.
+func BenchmarkJournalAlone(b *testing.B) {
+	c := newCluster(b, nil)
+	journal := c.Journal()
+	background(b, journal.Run)
+	source := uuid.New()
+	answers := make(chan error, 1)
+	for i := 0; b.Loop(); i++ {
+		err := journal.Append(b.Context(), entry(source, i, 1), func(err error, _ []error) { answers <- err })
+		if err == nil {
+			err = <-answers
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLog reads batches of 5,000 and commits each.
+func BenchmarkLog(b *testing.B) {
+	c := newCluster(b, nil)
+	journal := c.Journal()
+	background(b, journal.Run)
+	const total = 500_000
+	var answered sync.WaitGroup
+	for i := range total / 10 {
+		answered.Add(1)
+		err := journal.Append(b.Context(), entry(uuid.New(), i, 10), func(err error, _ []error) {
+			if err != nil {
+				b.Error(err)
+			}
+			answered.Done()
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	answered.Wait()
+	log := c.Log()
+	background(b, log.Run)
+	found := 0
+	read := func() {
+		batch, err := log.Fetch(b.Context(), 5000, 50*time.Millisecond)
+		if err == nil {
+			err = batch.Commit(b.Context())
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		found += len(batch.Readings)
+	}
+	read() // a new member of a group takes its time
+	found = 0
+	b.ResetTimer()
+	for range b.N {
+		read()
+	}
+	b.ReportMetric(float64(found)/b.Elapsed().Seconds(), "readings/s")
+}
+
 // entry is n readings of a source, a second apart, beginning at second first.
 func entry(source uuid.UUID, first, n int) telemetry.Entry {
 	begin := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)

@@ -31,7 +31,8 @@ type Config struct {
 	Replication int
 	// Retention is how long Kafka keeps readings, 7 days by default. A writer that
 	// is away longer loses what it did not see. Dead letters are kept four times
-	// as long.
+	// as long. It, and Replication, are given to topics that are made; those that
+	// are there stay as they are.
 	Retention time.Duration
 
 	// QueueRecords and QueueBytes bound what the journal has taken and not yet
@@ -146,7 +147,7 @@ func orDefault[T ~int | ~int64](value, otherwise T) T {
 }
 
 // A topic's name has at most 249 characters, of which 15 are ours.
-var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`) //nolint:gochecknoglobals // compiled once
+var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
 
 func (c Config) check() error {
 	if len(c.Brokers) == 0 {

@@ -5,10 +5,10 @@ import (
 	"hash/fnv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 // Bounds of a record, and of what one request brings to a partition. A batch,

@@ -184,7 +184,7 @@ func (f *fetcher) ask(ctx context.Context, partitions []int32) (*fetch.Response,
 	}
 	f.mu.Unlock()
 	response, err := f.log.cluster.transport.RoundTrip(ctx, f.log.cluster.addr, &fetch.Request{
-		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: minFetchBytes, MaxBytes: maxFetchBytes,
+		ReplicaID: -1, MaxWaitTime: int32(fetchWait / time.Millisecond), MinBytes: minFetchBytes, MaxBytes: maxFetchBytes,
 		SessionEpoch: -1, Topics: []fetch.RequestTopic{{Topic: f.session.topic, Partitions: asked}},
 	})
 	if err != nil {

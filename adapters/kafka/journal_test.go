@@ -370,7 +370,7 @@ func TestAReadingThatFitsIntoNoRecordIsRefusedAlone(t *testing.T) {
 	}
 }
 
-func answerOf(t *testing.T, journal telemetry.Journal, e telemetry.Entry) (error, []error) {
+func answerOf(t *testing.T, journal telemetry.Journal, e telemetry.Entry) (first error, errs []error) { //nolint:staticcheck // as telemetry.Done has it
 	t.Helper()
 	type answer struct {
 		err  error

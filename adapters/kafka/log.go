@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 var _ telemetry.Log = (*Log)(nil)
@@ -202,7 +202,7 @@ func (b *gathering) add(d *decoded) bool {
 	for i, r := range d.readings {
 		b.batch.Readings = append(b.batch.Readings, telemetry.Placed{
 			Reading:  r,
-			Position: telemetry.Position{Partition: d.partition, Offset: d.offset, Index: int32(i)}, //nolint:gosec // a record is small
+			Position: telemetry.Position{Partition: d.partition, Offset: d.offset, Index: int32(i)},
 		})
 	}
 	if d.letter != nil {

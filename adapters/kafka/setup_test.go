@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"partitions is below 0":  {Brokers: []string{"here:1"}, TopicPrefix: "a", Partitions: -1},
 		"queue bytes is below 0": {Brokers: []string{"here:1"}, TopicPrefix: "a", QueueBytes: -1},
 	} {
-		_, err := kafka.New(cfg, kafka.Deps{})
+		_, err := kafka.New(cfg, kafka.Deps{Log: slog.New(slog.DiscardHandler), Observer: nil})
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("the error %v does not say %s", err, says)
 		}

@@ -106,20 +106,20 @@ func (a *Archive) Setup(ctx context.Context) error {
 	}
 	db := client.Database(a.cfg.Database)
 	if err := setup(ctx, db, a.cfg.Retention); err != nil {
-		a.disconnect(client)
+		a.disconnect(ctx, client)
 		return fmt.Errorf("preparing MongoDB: %w", err)
 	}
 	if !a.db.CompareAndSwap(nil, db) {
-		a.disconnect(client) // it was set up before
+		a.disconnect(ctx, client) // it was set up before
 	}
 	return nil
 }
 
-func (a *Archive) disconnect(client *mongo.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (a *Archive) disconnect(ctx context.Context, client *mongo.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := client.Disconnect(ctx); err != nil {
-		a.log.Debug("disconnecting from MongoDB", "error", err)
+		a.log.DebugContext(ctx, "disconnecting from mongodb", "error", err)
 	}
 }
 

@@ -42,7 +42,7 @@ func onDatabase(t testing.TB, url, database string, configure func(*mongodb.Conf
 
 func closeArchive(t testing.TB, archive *mongodb.Archive) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
 	defer cancel()
 	if err := archive.Close(ctx); err != nil {
 		t.Errorf("closing: %v", err)

@@ -24,7 +24,7 @@ func decodeRow(row bson.Raw, source uuid.UUID) (telemetry.Placed, error) {
 	timed := false
 	for _, element := range elements {
 		name, value := element.Key(), element.Value()
-		ok := true
+		var ok bool
 		switch name {
 		case timeField:
 			r.Timestamp, ok = moment(value)
@@ -64,7 +64,7 @@ func setValue(values *telemetry.Values, name string, value bson.RawValue) bool {
 	for f := range fieldNames {
 		if fieldNames[f] == name {
 			number, ok := value.DoubleOK()
-			values.Set(telemetry.Field(f), number) //nolint:gosec // below NumFields
+			values.Set(telemetry.Field(f), number)
 			return ok
 		}
 	}

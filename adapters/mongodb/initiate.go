@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"ampra/core/credential"
-
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"ampra/core/credential"
 )
 
 // alreadyInitiated is the server's code for a replica set that exists.
@@ -38,7 +38,7 @@ func Initiate(ctx context.Context, url credential.Secret, host string) error {
 		{Key: "members", Value: bson.A{bson.D{{Key: "_id", Value: 0}, {Key: "host", Value: host}}}},
 	}}}).Err()
 	var refused mongo.CommandError
-	if err != nil && !(errors.As(err, &refused) && refused.Code == alreadyInitiated) {
+	if err != nil && (!errors.As(err, &refused) || refused.Code != alreadyInitiated) {
 		return fmt.Errorf("initiating the replica set %s: %w", set, err)
 	}
 	for {

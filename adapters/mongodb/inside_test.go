@@ -30,7 +30,7 @@ func TestTheNamesOfFieldsNeverChange(t *testing.T) {
 	taken := map[string]bool{"timestamp": true, "meta": true, "_id": true, "r": true, "p": true, "o": true, "i": true, "s": true, "ph": true, "st": true, "x": true, "xn": true}
 	for f, name := range fieldNames {
 		if name == "" || taken[name] {
-			t.Errorf("the name %q of %s is empty or taken", name, telemetry.Field(f)) //nolint:gosec // few
+			t.Errorf("the name %q of %s is empty or taken", name, telemetry.Field(f))
 		}
 		taken[name] = true
 	}

@@ -104,8 +104,8 @@ func split(query telemetry.Span, now time.Time) []part {
 	if !query.To.IsZero() {
 		whole.to = ceilMS(query.To)
 	}
-	const usual = 5 * time.Minute // between two readings
-	near := max(24*time.Hour, min(time.Duration(query.Limit), 1e6)*usual).Milliseconds()
+	const usual = 5 * 60_000 // milliseconds between two readings
+	near := max((24 * time.Hour).Milliseconds(), int64(min(query.Limit, 1e6))*usual)
 	var edge int64
 	switch {
 	case query.Order == telemetry.NewestFirst && whole.to != maxMS:
@@ -148,7 +148,7 @@ func scan(ctx context.Context, db *mongo.Database, p part, found []telemetry.Rea
 	if err != nil {
 		return nil, translate(err)
 	}
-	defer closeCursor(cursor)
+	defer closeCursor(ctx, cursor)
 	end := len(found) + p.Limit
 	group := newGroup(p.Order, p.Limit)
 	for cursor.Next(ctx) {
@@ -193,8 +193,8 @@ func filter(p part) bson.D {
 
 // closeCursor frees the cursor on the server, also when the call's own context
 // has ended.
-func closeCursor(cursor *mongo.Cursor) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func closeCursor(ctx context.Context, cursor *mongo.Cursor) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = cursor.Close(ctx) // the server forgets it by itself, later
 }

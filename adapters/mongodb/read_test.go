@@ -36,7 +36,7 @@ func TestASlotOfManyReadingsIsCutAtTheLimit(t *testing.T) {
 		batch = append(batch, p)
 		if i < 1000 {
 			p = place(stuck, 0, float64(i))
-			p.Values.Set(telemetry.Field(i%telemetry.NumFields), float64(i)) //nolint:gosec // below
+			p.Values.Set(telemetry.Field(i%telemetry.NumFields), float64(i))
 			p.Position.Offset = int64(i)
 			batch = append(batch, p)
 		}

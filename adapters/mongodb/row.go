@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"ampra/core/telemetry"
-
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"ampra/core/telemetry"
 )
 
 // A reading is a row: a BSON document whose fields stand in this order, absent

@@ -26,7 +26,7 @@ func database(t testing.TB, url, name string) *mongo.Database {
 		t.Fatalf("connecting: %v", err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
 		defer cancel()
 		if err := client.Disconnect(ctx); err != nil {
 			t.Errorf("disconnecting: %v", err)

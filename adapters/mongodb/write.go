@@ -287,7 +287,7 @@ func (ins *inserter) send(ctx context.Context, rows []span, ordered bool) error 
 	if deadline, ok := ctx.Deadline(); ok {
 		// The server, too, gives up waiting for its majority.
 		wait := max(time.Until(deadline).Milliseconds(), 1)
-		b = binary.LittleEndian.AppendUint32(appendHeader(b, bson.TypeInt32, "wtimeout"), uint32(min(wait, 1<<30))) //nolint:gosec // bounded
+		b = binary.LittleEndian.AppendUint32(appendHeader(b, bson.TypeInt32, "wtimeout"), uint32(min(wait, 1<<30)))
 	}
 	b = endDocument(b, concern)
 	b, documents := startDocument(appendHeader(b, bson.TypeArray, "documents"))

@@ -76,7 +76,7 @@ func TestNamesAndNumbersOfAnyKindComeBack(t *testing.T) {
 	archive := newArchive(t, nil)
 	source := uuid.New()
 	text := "zero \x00 and ünïcode"
-	batch := []telemetry.Placed{place(source, 0, math.Inf(1)), place(source, 1, -0.0), place(source, 2, math.SmallestNonzeroFloat64)}
+	batch := []telemetry.Placed{place(source, 0, math.Inf(1)), place(source, 1, math.Copysign(0, -1)), place(source, 2, math.SmallestNonzeroFloat64)}
 	batch[0].Extra = map[string]float64{"a.b": 1, "$set": 2, "": 3, "nul\x00": 4, "plain": math.MaxFloat64}
 	batch[1].Extra = map[string]float64{"ünïcode": -1, "_id": 2, "meta": 3, "timestamp": 4}
 	batch[2].Status = &telemetry.Status{Text: &text}
