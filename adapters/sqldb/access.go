@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"ampra/core/credential"
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/credential"
+	"ampra/core/sunsource"
 )
 
 var _ credential.AccessRecords = (*AccessRecords)(nil)

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"time"
 
-	"ampra/core/identity"
-
 	"github.com/uptrace/bun"
+
+	"ampra/core/identity"
 )
 
 var _ identity.Attempts = (*Attempts)(nil)

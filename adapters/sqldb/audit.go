@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"ampra/core/audit"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/audit"
 )
 
 var _ audit.Log = (*AuditLog)(nil)

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 )
 
 var _ credential.Repository = (*Credentials)(nil)

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/identity"
-
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+
+	"ampra/core/fault"
+	"ampra/core/identity"
 )
 
 func TestADatabaseFileIsItsOwnersAlone(t *testing.T) {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/sunsource"
 )
 
 var _ sunsource.Erasures = (*Erasures)(nil)

@@ -12,12 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"ampra/core/fault"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"ampra/core/fault"
 )
 
 // When to try again: soon where a part is away, later where the disk is full,

@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/identity"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"ampra/core/fault"
+	"ampra/core/identity"
 )
 
 func TestDriversErrorsBecomeFaultsHoweverTheyAreWrapped(t *testing.T) {

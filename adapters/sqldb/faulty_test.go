@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+	"modernc.org/sqlite"
+
 	"ampra/core/audit"
 	"ampra/core/credential"
 	"ampra/core/fault"
@@ -17,10 +21,6 @@ import (
 	"ampra/core/powergroup"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
-
-	"github.com/google/uuid"
-	"github.com/uptrace/bun"
-	"modernc.org/sqlite"
 )
 
 // errFaulty is what the faulty driver says.

@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/idempotency"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/fault"
+	"ampra/core/idempotency"
 )
 
 var _ idempotency.Store = (*Idempotency)(nil)

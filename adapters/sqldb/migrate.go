@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"time"
 
-	"ampra/migrations"
-
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/migrate"
+
+	"ampra/migrations"
 )
 
 // Where Bun notes what was applied. It makes the locks table too, but nothing

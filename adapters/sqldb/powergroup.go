@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"ampra/core/fault"
-	"ampra/core/powergroup"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/fault"
+	"ampra/core/powergroup"
 )
 
 var _ powergroup.Repository = (*PowerGroups)(nil)

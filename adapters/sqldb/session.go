@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"ampra/core/identity"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/identity"
 )
 
 var _ identity.Sessions = (*Sessions)(nil)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"ampra/core/identity"
-
 	"github.com/uptrace/bun"
+
+	"ampra/core/identity"
 )
 
 var _ identity.SetupTokens = (*SetupTokens)(nil)

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/identity"
 	"ampra/core/sunsource"
 	"ampra/test/stack"
-
-	"github.com/google/uuid"
 )
 
 // engines are the two databases that every test of a record port runs on.

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 
-	"ampra/core/fault"
-
 	"github.com/uptrace/bun"
+
+	"ampra/core/fault"
 )
 
 // affected is how many rows a statement changed.

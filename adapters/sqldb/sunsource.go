@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 
-	"ampra/core/fault"
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 	"github.com/uptrace/bun"
+
+	"ampra/core/fault"
+	"ampra/core/sunsource"
 )
 
 var _ sunsource.Repository = (*SunSources)(nil)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"ampra/core/tariff"
-
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 	"github.com/uptrace/bun"
+
+	"ampra/core/tariff"
 )
 
 var _ tariff.Repository = (*Tariffs)(nil)

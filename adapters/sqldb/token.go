@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"ampra/core/identity"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/identity"
 )
 
 var _ identity.Tokens = (*Tokens)(nil)

@@ -6,9 +6,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"ampra/core/transaction"
-
 	"github.com/uptrace/bun"
+
+	"ampra/core/transaction"
 )
 
 var _ transaction.Runner = (*DB)(nil)

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"testing"
 
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+
+	"ampra/core/sunsource"
 )
 
 func TestWhatWaitsForTheCommitIsCalledAfterItAndInOrder(t *testing.T) {

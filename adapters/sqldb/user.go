@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
 	"ampra/core/actor"
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 )
 
 var _ identity.Users = (*Users)(nil)

@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
-
-	"github.com/google/uuid"
 )
 
 // AccessRecords runs what every credential.AccessRecords promises. open is
@@ -37,12 +37,12 @@ func accessNotEnded(t *testing.T, r Records) {
 	wantSame(t, got, s)
 	r.wantAccess(t, s.ID, instantOf(0), first)
 	second := credentialOf(s, 2)
-	first.ValidUntil = ptr(instantOf(50))
+	first.ValidUntil = new(instantOf(50))
 	must(t, r.Credentials.Replace(t.Context(), second, first.ValidUntil))
 	r.wantAccess(t, s.ID, instantOf(50).Add(-time.Microsecond), second, first)
 	r.wantAccess(t, s.ID, instantOf(50), second)
 	must(t, r.Credentials.Replace(t.Context(), credentialOf(s, 3), nil))
-	must(t, r.Credentials.Replace(t.Context(), credentialOf(s, 4), ptr(instantOf(1))))
+	must(t, r.Credentials.Replace(t.Context(), credentialOf(s, 4), new(instantOf(1))))
 	_, list, err := r.Access.AccessBySource(t.Context(), s.ID, instantOf(2))
 	must(t, err)
 	if len(list) != 1 || list[0].Version != 4 {

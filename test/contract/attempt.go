@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/identity"
-
 	"github.com/google/uuid"
+
+	"ampra/core/identity"
 )
 
 // Attempts runs what every identity.Attempts promises. open is called once.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"testing"
 
-	"ampra/core/audit"
-
 	"github.com/google/uuid"
+
+	"ampra/core/audit"
 )
 
 // AuditLog runs what every audit.Log promises. open is called once.

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // Credentials runs what every credential.Repository promises. open is called
@@ -52,7 +52,7 @@ func credentialRoundTrip(t *testing.T, r Records) {
 	r.wantCredentials(t, c.SourceID, c)
 	s := r.newSunSource(t, r.newUser(t).ID)
 	c = credentialOf(s, 1)
-	c.ValidUntil, c.LastUsedAt = ptr(instantOf(5)), ptr(instantOf(4))
+	c.ValidUntil, c.LastUsedAt = new(instantOf(5)), new(instantOf(4))
 	must(t, r.Credentials.Add(t.Context(), c))
 	r.wantCredentials(t, c.SourceID, c)
 	r.wantCredentials(t, uuid.New())
@@ -80,7 +80,7 @@ func credentialReplaced(t *testing.T, r Records) {
 func credentialGrace(t *testing.T, r Records) {
 	s, first := r.newCredential(t)
 	second, third, fourth := credentialOf(s, 2), credentialOf(s, 3), credentialOf(s, 4)
-	first.ValidUntil, second.ValidUntil = ptr(instantOf(50)), ptr(instantOf(60))
+	first.ValidUntil, second.ValidUntil = new(instantOf(50)), new(instantOf(60))
 	must(t, r.Credentials.Replace(t.Context(), credentialWithout(second), first.ValidUntil))
 	r.wantCredentials(t, s.ID, credentialWithout(second), first)
 	must(t, r.Credentials.Replace(t.Context(), third, second.ValidUntil))
@@ -101,7 +101,7 @@ func credentialRace(t *testing.T, r Records) {
 	for i, err := range atOnce(12, func(i int) error {
 		var grace *time.Time
 		if i%2 == 0 {
-			grace = ptr(instantOf(50))
+			grace = new(instantOf(50))
 		}
 		err := r.Credentials.Replace(t.Context(), credentialOf(s, 2), grace)
 		if err == nil {
@@ -140,7 +140,7 @@ func credentialTouched(t *testing.T, r Records) {
 		used := map[uuid.UUID]time.Time{one.ID: instantOf(minute), two.ID: instantOf(minute + 1), uuid.New(): instantOf(0)}
 		must(t, r.Credentials.Touch(t.Context(), used))
 	}
-	one.LastUsedAt, two.LastUsedAt = ptr(instantOf(9)), ptr(instantOf(10))
+	one.LastUsedAt, two.LastUsedAt = new(instantOf(9)), new(instantOf(10))
 	for _, c := range []credential.Credential{one, two, three} {
 		r.wantCredentials(t, c.SourceID, c)
 	}
@@ -153,16 +153,16 @@ func credentialTouched(t *testing.T, r Records) {
 			t.Errorf("touch %d: %v", i, err)
 		}
 	}
-	three.LastUsedAt = ptr(instantOf(3))
+	three.LastUsedAt = new(instantOf(3))
 	r.wantCredentials(t, three.SourceID, three)
 }
 
 func credentialsSwept(t *testing.T, r Records) {
 	s, old := r.newCredential(t)
 	second := credentialOf(s, 2)
-	must(t, r.Credentials.Replace(t.Context(), second, ptr(instantOf(50))))
+	must(t, r.Credentials.Replace(t.Context(), second, new(instantOf(50))))
 	must(t, r.Credentials.Sweep(t.Context(), instantOf(50)))
-	old.ValidUntil = ptr(instantOf(50))
+	old.ValidUntil = new(instantOf(50))
 	r.wantCredentials(t, s.ID, second, old)
 	must(t, r.Credentials.Sweep(t.Context(), instantOf(50).Add(time.Microsecond)))
 	r.wantCredentials(t, s.ID, second)

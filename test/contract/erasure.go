@@ -5,11 +5,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
-
-	"github.com/google/uuid"
 )
 
 // Erasures runs what every sunsource.Erasures promises. open is called once.
@@ -60,7 +60,7 @@ func (r Records) hung(t *testing.T) sunsource.SunSource {
 	t.Helper()
 	s := r.newSunSource(t, r.newUser(t).ID)
 	must(t, r.Credentials.Add(t.Context(), credentialOf(s, 1)))
-	must(t, r.Credentials.Replace(t.Context(), credentialOf(s, 2), ptr(instantOf(90))))
+	must(t, r.Credentials.Replace(t.Context(), credentialOf(s, 2), new(instantOf(90))))
 	must(t, r.Tariffs.Add(t.Context(), priceOf(s, 0)))
 	return s
 }

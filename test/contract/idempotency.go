@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/idempotency"
-
-	"github.com/google/uuid"
 )
 
 // Idempotency runs what every idempotency.Store promises. open is called once.

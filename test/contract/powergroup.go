@@ -4,11 +4,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/powergroup"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // PowerGroups runs what every powergroup.Repository promises. open is called
@@ -31,7 +31,7 @@ func groupRoundTrip(t *testing.T, r Records) {
 	full := r.newGroup(t, owner, func(g *powergroup.PowerGroup) { g.SunSourceCount = 7 }) // which is not stored
 	full.SunSourceCount = 0
 	sparse := r.newGroup(t, owner, func(g *powergroup.PowerGroup) { g.Description, g.LogoURL = nil, nil })
-	blank := r.newGroup(t, owner, func(g *powergroup.PowerGroup) { g.Description = ptr("") })
+	blank := r.newGroup(t, owner, func(g *powergroup.PowerGroup) { g.Description = new("") })
 	for _, want := range []powergroup.PowerGroup{full, sparse, blank} {
 		got, err := r.PowerGroups.Get(t.Context(), owner, want.ID)
 		must(t, err)
@@ -81,11 +81,11 @@ func groupUpdated(t *testing.T, r Records) {
 	want.SunSourceCount = 1
 	got, err := r.PowerGroups.Update(t.Context(), want.OwnerID, want.ID, func(g *powergroup.PowerGroup) error {
 		wantSame(t, *g, want)
-		g.Name, g.Description, g.LogoURL, g.UpdatedAt = "Barn", nil, ptr("http://other.example"), instantOf(9)
+		g.Name, g.Description, g.LogoURL, g.UpdatedAt = "Barn", nil, new("http://other.example"), instantOf(9)
 		return nil
 	})
 	must(t, err)
-	want.Name, want.Description, want.LogoURL, want.UpdatedAt = "Barn", nil, ptr("http://other.example"), instantOf(9)
+	want.Name, want.Description, want.LogoURL, want.UpdatedAt = "Barn", nil, new("http://other.example"), instantOf(9)
 	wantSame(t, got, want)
 	got, err = r.PowerGroups.Get(t.Context(), want.OwnerID, want.ID)
 	must(t, err)

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/credential"
@@ -22,9 +25,6 @@ import (
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
 	"ampra/core/transaction"
-
-	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 )
 
 // Records is a store of records under test: all its ports, on one store, because
@@ -73,15 +73,15 @@ func (r Records) newUser(t *testing.T) identity.User {
 func userOf(id uuid.UUID) identity.User {
 	return identity.User{
 		ID: id, Email: id.String() + "@example.org", PasswordHash: "$argon2id$v=19$" + id.String(),
-		FirstName: ptr("Ada"), Role: actor.User, CreatedAt: instantOf(0),
+		FirstName: new("Ada"), Role: actor.User, CreatedAt: instantOf(0),
 	}
 }
 
 func (r Records) newGroup(t *testing.T, owner uuid.UUID, edit ...func(*powergroup.PowerGroup)) powergroup.PowerGroup {
 	t.Helper()
 	g := powergroup.PowerGroup{
-		ID: uuid.New(), OwnerID: owner, Name: "Home", Description: ptr("All on one roof"),
-		LogoURL: ptr("https://example.org/logo.png"), CreatedAt: instantOf(0), UpdatedAt: instantOf(1),
+		ID: uuid.New(), OwnerID: owner, Name: "Home", Description: new("All on one roof"),
+		LogoURL: new("https://example.org/logo.png"), CreatedAt: instantOf(0), UpdatedAt: instantOf(1),
 	}
 	for _, e := range edit {
 		e(&g)
@@ -103,12 +103,12 @@ func (r Records) newSunSource(t *testing.T, owner uuid.UUID, edit ...func(*sunso
 
 func sunSourceOf(owner uuid.UUID) sunsource.SunSource {
 	return sunsource.SunSource{
-		ID: uuid.New(), OwnerID: owner, Name: "Roof", Description: ptr("South"),
-		IconURL: ptr("https://example.org/icon.png"), ConnectionType: sunsource.MQTT,
-		Latitude: ptr(45.4642), Longitude: ptr(-9.19), IsActive: true, InstalledCapacityWatts: ptr(5000.5),
-		Currency: "EUR", SystemCost: ptr(decimal.RequireFromString("12500.10")),
-		MaintenanceCostPerYear: ptr(decimal.RequireFromString("0.000000000001")),
-		InstallationDate:       ptr(time.Date(2024, time.June, 1, 0, 0, 0, 0, time.UTC)),
+		ID: uuid.New(), OwnerID: owner, Name: "Roof", Description: new("South"),
+		IconURL: new("https://example.org/icon.png"), ConnectionType: sunsource.MQTT,
+		Latitude: new(45.4642), Longitude: new(-9.19), IsActive: true, InstalledCapacityWatts: new(5000.5),
+		Currency: "EUR", SystemCost: new(decimal.RequireFromString("12500.10")),
+		MaintenanceCostPerYear: new(decimal.RequireFromString("0.000000000001")),
+		InstallationDate:       new(time.Date(2024, time.June, 1, 0, 0, 0, 0, time.UTC)),
 		CreatedAt:              instantOf(0), UpdatedAt: instantOf(1),
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
+
+	"ampra/core/fault"
+	"ampra/core/sunsource"
 )
 
 // SunSources runs what every sunsource.Repository promises. open is called once.
@@ -58,7 +58,7 @@ func sourceRoundTrip(t *testing.T, r Records) {
 	owner := r.newUser(t).ID
 	r.wantSource(t, r.newSunSource(t, owner))
 	r.wantSource(t, r.newSunSource(t, owner, sparse))
-	r.wantSource(t, r.newSunSource(t, owner, func(s *sunsource.SunSource) { s.Description, s.IsActive = ptr(""), false }))
+	r.wantSource(t, r.newSunSource(t, owner, func(s *sunsource.SunSource) { s.Description, s.IsActive = new(""), false }))
 	for _, text := range nastyTexts() {
 		r.wantSource(t, r.newSunSource(t, owner, func(s *sunsource.SunSource) { s.Name, s.Description = text, &text }))
 	}
@@ -70,7 +70,7 @@ func sourceNumbers(t *testing.T, r Records) {
 		"0", "0.25", "12500.00", "999999999999999.999999999999", "0.000000000001", "100000000000000", "0.1", "123456789012345.678901234567",
 	} {
 		r.wantSource(t, r.newSunSource(t, owner, func(s *sunsource.SunSource) {
-			s.SystemCost = ptr(decimal.RequireFromString(amount))
+			s.SystemCost = new(decimal.RequireFromString(amount))
 			s.MaintenanceCostPerYear = s.SystemCost
 		}))
 	}
@@ -81,7 +81,7 @@ func sourceNumbers(t *testing.T, r Records) {
 	}
 	for _, n := range numbers {
 		r.wantSource(t, r.newSunSource(t, owner, func(s *sunsource.SunSource) {
-			s.Latitude, s.Longitude, s.InstalledCapacityWatts = ptr(0-n), &n, ptr(n*1000) // stores know no -0
+			s.Latitude, s.Longitude, s.InstalledCapacityWatts = new(0-n), &n, new(n*1000) // stores know no -0
 		}))
 	}
 }
@@ -139,7 +139,7 @@ func sourceForeignGroup(t *testing.T, r Records) {
 func sourceGroupName(t *testing.T, r Records) {
 	owner := r.newUser(t).ID
 	g := r.newGroup(t, owner)
-	s := r.newSunSource(t, owner, inGroup(g.ID), func(s *sunsource.SunSource) { s.PowerGroupName = ptr("Made up") })
+	s := r.newSunSource(t, owner, inGroup(g.ID), func(s *sunsource.SunSource) { s.PowerGroupName = new("Made up") })
 	s.PowerGroupName = &g.Name
 	r.wantSource(t, s)
 	got, err := r.SunSources.Update(t.Context(), owner, s.ID, func(s *sunsource.SunSource) error {

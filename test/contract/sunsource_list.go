@@ -4,9 +4,9 @@ import (
 	"slices"
 	"testing"
 
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
+
+	"ampra/core/sunsource"
 )
 
 // fleet stores sources, some of one moment, and returns them in a list's order.

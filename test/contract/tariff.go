@@ -4,12 +4,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
-
-	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 )
 
 // Tariffs runs what every tariff.Repository promises. open is called once.
@@ -26,7 +26,7 @@ func Tariffs(t *testing.T, open func(t *testing.T) Records) {
 func priceOf(s sunsource.SunSource, minute int) tariff.Price {
 	return tariff.Price{
 		ID: uuid.New(), SourceID: s.ID, PricePerKwh: decimal.RequireFromString("0.2537"),
-		FeedInPricePerKwh: ptr(decimal.RequireFromString("0.082")),
+		FeedInPricePerKwh: new(decimal.RequireFromString("0.082")),
 		EffectiveFrom:     instantOf(minute), CreatedAt: instantOf(-minute),
 	}
 }

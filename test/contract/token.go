@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"github.com/google/uuid"
 )
 
 // Tokens runs what every identity.Tokens promises. open is called once.
@@ -82,7 +82,7 @@ func tokenTouched(t *testing.T, r Records) {
 	for _, minute := range []int{5, 9, 7} {
 		must(t, r.Tokens.Touch(t.Context(), token.ID, instantOf(minute)))
 	}
-	token.LastUsedAt = ptr(instantOf(9))
+	token.LastUsedAt = new(instantOf(9))
 	got, err := r.Tokens.List(t.Context(), token.UserID)
 	must(t, err)
 	wantSame(t, got, []identity.Token{token, other})

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
 	"ampra/core/powergroup"
-
-	"github.com/google/uuid"
 )
 
 // Transactions runs what every transaction.Runner promises. open is called once.

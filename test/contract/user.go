@@ -5,11 +5,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"github.com/google/uuid"
 )
 
 // Users runs what every identity.Users promises. open is called once and must
@@ -88,11 +88,11 @@ func listUsers(t *testing.T, r Records) {
 
 func userRoundTrip(t *testing.T, r Records) {
 	full := userOf(uuid.New())
-	full.LastName, full.Role = ptr("Lovelace"), actor.Admin
+	full.LastName, full.Role = new("Lovelace"), actor.Admin
 	sparse := userOf(uuid.New())
 	sparse.FirstName = nil
 	blank := userOf(uuid.New())
-	blank.FirstName, blank.LastName = ptr(""), ptr("") // which is not null
+	blank.FirstName, blank.LastName = new(""), new("") // which is not null
 	for _, u := range []identity.User{full, sparse, blank} {
 		must(t, r.Users.Create(t.Context(), u))
 		got, err := r.Users.ByID(t.Context(), u.ID)

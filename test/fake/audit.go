@@ -4,9 +4,9 @@ import (
 	"context"
 	"slices"
 
-	"ampra/core/audit"
-
 	"github.com/google/uuid"
+
+	"ampra/core/audit"
 )
 
 var _ audit.Log = (*AuditLog)(nil)

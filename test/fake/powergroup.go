@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/powergroup"
-
-	"github.com/google/uuid"
 )
 
 var _ powergroup.Repository = (*PowerGroups)(nil)

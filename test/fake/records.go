@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/audit"
 	"ampra/core/credential"
 	"ampra/core/idempotency"
@@ -15,8 +17,6 @@ import (
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
 	"ampra/core/transaction"
-
-	"github.com/google/uuid"
 )
 
 var _ transaction.Runner = (*Records)(nil)

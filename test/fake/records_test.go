@@ -5,12 +5,12 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
 	"ampra/test/contract"
 	"ampra/test/fake"
-
-	"github.com/google/uuid"
 )
 
 func TestTheRecordsKeepTheirContracts(t *testing.T) {

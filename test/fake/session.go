@@ -5,10 +5,10 @@ import (
 	"maps"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"github.com/google/uuid"
 )
 
 var _ identity.Sessions = (*Sessions)(nil)

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
-
-	"github.com/google/uuid"
 )
 
 var (

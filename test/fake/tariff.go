@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/tariff"
-
-	"github.com/google/uuid"
 )
 
 var _ tariff.Repository = (*Tariffs)(nil)

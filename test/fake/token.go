@@ -5,10 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"github.com/google/uuid"
 )
 
 var _ identity.Tokens = (*Tokens)(nil)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"github.com/google/uuid"
 )
 
 var _ identity.Users = (*Users)(nil)
