@@ -43,7 +43,8 @@ func (p *progress) run(ctx context.Context, counts func() Counts, tell func(Coun
 		if !p.terminal && since < linePause {
 			continue
 		}
-		rate := float64(now.Acknowledged-before.Acknowledged) / since.Seconds()
+		// First they are sent, then found.
+		rate := float64(max(now.Acknowledged-before.Acknowledged, now.Found-before.Found)) / since.Seconds()
 		last, before = time.Now(), now
 		p.write(fmt.Sprintf("%6s  %s  %.0f/s", time.Since(begun).Round(time.Second), now, rate))
 	}
