@@ -144,7 +144,7 @@ func (d *DB) enterWAL(patience time.Duration) error {
 // ownFile makes the database file with mode 0600, or gives it that mode. The
 // files that SQLite puts beside it take the same.
 func ownFile(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's setting
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the database file: %w", err)
 	}

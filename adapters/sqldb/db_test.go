@@ -139,12 +139,12 @@ func TestReadersGoOnWhileATransactionIsOpen(t *testing.T) {
 		db := open(t)
 		user := storeUser(t, db)
 		users := NewUsers(db)
+		soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
 		err := db.Run(t.Context(), func(ctx context.Context) error {
 			if err := users.SetPassword(ctx, user, "new"); err != nil {
 				return err
 			}
-			soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
 			outside, err := users.ByID(soon, user)
 			if err == nil && outside.PasswordHash == "new" {
 				t.Error("what is not committed is seen outside")
@@ -166,12 +166,12 @@ func TestAWriterThatWaitsTooLongIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeAfter(t, two)
-	user := storeUser(t, one)
-	err = one.Run(t.Context(), func(ctx context.Context) error {
+	user, outside := storeUser(t, one), t.Context()
+	err = one.Run(outside, func(ctx context.Context) error {
 		if err := NewUsers(one).SetPassword(ctx, user, "a"); err != nil {
 			return err
 		}
-		if err := NewUsers(two).SetPassword(t.Context(), user, "b"); !fault.Is(err, fault.Unavailable) {
+		if err := NewUsers(two).SetPassword(outside, user, "b"); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("another process's write: %v", err)
 		}
 		return nil

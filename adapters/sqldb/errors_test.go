@@ -106,13 +106,13 @@ func TestAServerThatIsAwayIsUnavailable(t *testing.T) {
 
 func TestAConnectionThatIsCutIsUnavailableAndTheNextOneWorks(t *testing.T) {
 	t.Parallel()
-	db := migrated(t, openPostgres(t))
-	err := db.Run(t.Context(), func(ctx context.Context) error {
+	db, outside := migrated(t, openPostgres(t)), t.Context()
+	err := db.Run(outside, func(ctx context.Context) error {
 		var pid int
 		if err := db.conn(ctx).NewRaw("select pg_backend_pid()").Scan(ctx, &pid); err != nil {
 			return err
 		}
-		if _, err := db.write.ExecContext(t.Context(), "select pg_terminate_backend(?)", pid); err != nil {
+		if _, err := db.write.ExecContext(outside, "select pg_terminate_backend(?)", pid); err != nil {
 			return err
 		}
 		return NewUsers(db).SetPassword(ctx, uuid.New(), "x")

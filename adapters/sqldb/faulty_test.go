@@ -38,7 +38,11 @@ func (f *faulty) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &faultyConn{conn.(fullConn), f}, nil
+	full, ok := conn.(fullConn)
+	if !ok {
+		return nil, errors.Join(errors.New("SQLite's driver has fewer methods now"), conn.Close())
+	}
+	return &faultyConn{full, f}, nil
 }
 
 type fullConn interface {

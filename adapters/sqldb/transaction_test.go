@@ -16,11 +16,11 @@ func TestWhatWaitsForTheCommitIsCalledAfterItAndInOrder(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, open func(t *testing.T) *DB) {
 		db := open(t)
-		user := storeUser(t, db)
+		user, outside := storeUser(t, db), t.Context()
 		var called []string
 		note := func(ctx context.Context, name string) {
 			db.onCommit(ctx, func() {
-				stored, err := NewUsers(db).ByID(t.Context(), user)
+				stored, err := NewUsers(db).ByID(outside, user)
 				if err != nil || stored.PasswordHash != "new" {
 					t.Errorf("%s is called before the commit: %q, %v", name, stored.PasswordHash, err)
 				}

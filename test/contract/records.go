@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,7 +117,7 @@ func sunSourceOf(owner uuid.UUID) sunsource.SunSource {
 func credentialOf(s sunsource.SunSource, version int) credential.Credential {
 	c := credential.Credential{
 		ID: uuid.New(), SourceID: s.ID, Kind: s.ConnectionType, Version: version,
-		Sealed:    credential.Sealed{KeyID: "key-1", Box: []byte{0, 1, 0xff, byte(version)}},
+		Sealed:    credential.Sealed{KeyID: "key-1", Box: fmt.Appendf([]byte{0, 1, 0xff}, "%d", version)},
 		CreatedAt: instantOf(version),
 	}
 	if s.ConnectionType == sunsource.MQTT {
@@ -198,17 +199,17 @@ func describe(v reflect.Value) string {
 		}
 		return describe(v.Elem())
 	case reflect.Struct:
-		text := ""
+		var b strings.Builder
 		for i := range v.NumField() {
-			text += fmt.Sprintf("%s: %s\n", v.Type().Field(i).Name, describe(v.Field(i)))
+			fmt.Fprintf(&b, "%s: %s\n", v.Type().Field(i).Name, describe(v.Field(i)))
 		}
-		return text
+		return b.String()
 	case reflect.Slice, reflect.Array:
-		text := ""
+		var b strings.Builder
 		for i := range v.Len() {
-			text += describe(v.Index(i)) + ", "
+			fmt.Fprintf(&b, "%s, ", describe(v.Index(i)))
 		}
-		return "[" + text + "]"
+		return "[" + b.String() + "]"
 	default:
 		return fmt.Sprintf("%#v", v.Interface())
 	}

@@ -33,9 +33,10 @@ type actError struct{}
 
 func (actError) Error() string { return "the act's own error" }
 
-func (r Records) wantUser(t *testing.T, u identity.User, there bool) {
+// wantUser looks for a user by a context, which may be a transaction's.
+func (r Records) wantUser(ctx context.Context, t *testing.T, u identity.User, there bool) {
 	t.Helper()
-	_, err := r.Users.ByID(t.Context(), u.ID)
+	_, err := r.Users.ByID(ctx, u.ID)
 	if there {
 		must(t, err)
 	} else {
@@ -48,8 +49,8 @@ func runCommits(t *testing.T, r Records) {
 	must(t, r.Transactions.Run(t.Context(), func(ctx context.Context) error {
 		return errors.Join(r.Users.Create(ctx, one), r.Users.Create(ctx, two))
 	}))
-	r.wantUser(t, one, true)
-	r.wantUser(t, two, true)
+	r.wantUser(t.Context(), t, one, true)
+	r.wantUser(t.Context(), t, two, true)
 }
 
 func runRollsBack(t *testing.T, r Records) {
@@ -61,7 +62,7 @@ func runRollsBack(t *testing.T, r Records) {
 	if err != error(actError{}) { //nolint:errorlint // it is returned as it is
 		t.Errorf("Run returned %v", err)
 	}
-	r.wantUser(t, u, false)
+	r.wantUser(t.Context(), t, u, false)
 }
 
 func runPanics(t *testing.T, r Records) {
@@ -77,38 +78,35 @@ func runPanics(t *testing.T, r Records) {
 			panic("in the middle")
 		})
 	}()
-	r.wantUser(t, u, false)
+	r.wantUser(t.Context(), t, u, false)
 	r.newUser(t) // and the store goes on
 }
 
 func runIsolates(t *testing.T, r Records) {
-	u := userOf(uuid.New())
-	must(t, r.Transactions.Run(t.Context(), func(ctx context.Context) error {
+	u, outside := userOf(uuid.New()), t.Context()
+	must(t, r.Transactions.Run(outside, func(ctx context.Context) error {
 		must(t, r.Users.Create(ctx, u))
-		if _, err := r.Users.ByID(ctx, u.ID); err != nil {
-			t.Errorf("inside: %v", err)
-		}
-		_, err := r.Users.ByID(t.Context(), u.ID)
-		wantCode(t, err, fault.NotFound)
+		r.wantUser(ctx, t, u, true)
+		r.wantUser(outside, t, u, false)
 		return nil
 	}))
-	r.wantUser(t, u, true)
+	r.wantUser(t.Context(), t, u, true)
 }
 
 func runJoins(t *testing.T, r Records) {
-	inner, outer := userOf(uuid.New()), userOf(uuid.New())
+	inner, outer, outside := userOf(uuid.New()), userOf(uuid.New()), t.Context()
 	for _, last := range []error{actError{}, nil} {
-		err := r.Transactions.Run(t.Context(), func(ctx context.Context) error {
+		err := r.Transactions.Run(outside, func(ctx context.Context) error {
 			must(t, r.Users.Create(ctx, outer))
 			must(t, r.Transactions.Run(ctx, func(ctx context.Context) error { return r.Users.Create(ctx, inner) }))
-			r.wantUser(t, inner, false) // not before the outer one ends
+			r.wantUser(outside, t, inner, false) // not before the outer one ends
 			return last
 		})
 		if !errors.Is(err, last) {
 			t.Fatalf("Run returned %v", err)
 		}
-		r.wantUser(t, inner, last == nil)
-		r.wantUser(t, outer, last == nil)
+		r.wantUser(t.Context(), t, inner, last == nil)
+		r.wantUser(t.Context(), t, outer, last == nil)
 	}
 }
 
@@ -125,9 +123,9 @@ func runPart(t *testing.T, r Records) {
 		}
 		return r.Users.Create(ctx, after)
 	}))
-	r.wantUser(t, before, true)
-	r.wantUser(t, inner, false)
-	r.wantUser(t, after, true)
+	r.wantUser(t.Context(), t, before, true)
+	r.wantUser(t.Context(), t, inner, false)
+	r.wantUser(t.Context(), t, after, true)
 }
 
 func runConflict(t *testing.T, r Records) {
@@ -139,7 +137,7 @@ func runConflict(t *testing.T, r Records) {
 		wantCode(t, r.Users.Create(ctx, second), fault.Conflict)
 		return r.Users.Create(ctx, u)
 	}))
-	r.wantUser(t, u, true)
+	r.wantUser(t.Context(), t, u, true)
 }
 
 func runCancelled(t *testing.T, r Records) {
@@ -153,7 +151,7 @@ func runCancelled(t *testing.T, r Records) {
 	if err == nil {
 		t.Error("Run reported success")
 	}
-	r.wantUser(t, u, false)
+	r.wantUser(t.Context(), t, u, false)
 	called := false
 	err = r.Transactions.Run(ctx, func(context.Context) error { called = true; return nil })
 	if err == nil || called {
