@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/argon2"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"golang.org/x/crypto/argon2"
 )
 
 var _ identity.Hasher = (*Hasher)(nil)

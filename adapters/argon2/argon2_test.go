@@ -108,7 +108,7 @@ func TestHashesAtOnceAreBounded(t *testing.T) {
 		var now, most atomic.Int32
 		h.derive = func(_, _ []byte, _ params, size uint32) []byte {
 			most.Store(max(most.Load(), now.Add(1)))
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			now.Add(-1)
 			return make([]byte, size)
 		}
@@ -132,7 +132,7 @@ func TestWhoWaitsTooLongIsToldToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := cheap(t, Config{Concurrent: 1, Patience: 2 * time.Second})
 		h.derive = func(_, _ []byte, _ params, size uint32) []byte {
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 			return make([]byte, size)
 		}
 		var first sync.WaitGroup
@@ -155,12 +155,12 @@ func TestMemoryIsGivenBackOnceNoHashWasMadeForAWhile(t *testing.T) {
 			if _, err := h.Hash("Sonnenschein1"); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 		}
 		if n := released.Load(); n != 0 {
 			t.Errorf("released %d times while hashes were made", n)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if n := released.Load(); n != 1 {
 			t.Errorf("released %d times afterwards, want once", n)
 		}

@@ -72,11 +72,11 @@ func (r *keyring) add(now time.Time) error {
 // read returns a key file's bytes when its owner alone may read it. What is
 // checked is the open file, so that nobody exchanges it in between.
 func read(path string) ([]byte, os.FileInfo, error) {
-	f, err := os.Open(path) //nolint:gosec // the path is the operator's setting
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the key file: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the key file: %w", err)
@@ -113,7 +113,7 @@ func create(path string, data []byte, link func(old, path string) error) (err er
 	err = link(temp.Name(), path)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		var f *os.File
-		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, ownerOnly); err == nil { //nolint:gosec // the operator's setting
+		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, ownerOnly); err == nil {
 			err = fill(f, data)
 		}
 	}
@@ -131,7 +131,7 @@ func create(path string, data []byte, link func(old, path string) error) (err er
 // rotation out, and of two at once neither loses its key.
 func replace(path string, change func([]byte) ([]byte, error)) error {
 	next := path + ".new"
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, ownerOnly) //nolint:gosec // the operator's setting
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, ownerOnly)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("another rotation is under way; if none is, one was interrupted: remove %s and try again", next)
 	}
@@ -171,7 +171,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // a folder can't be synced there
 	}
-	d, err := os.Open(dir) //nolint:gosec // the operator's setting
+	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("syncing %s: %w", dir, err)
 	}

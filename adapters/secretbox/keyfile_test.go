@@ -154,8 +154,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add("", []byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, id string, data, associated []byte) {
 		plain, err := box.Open(credential.Sealed{KeyID: id, Box: data}, associated)
+		own := id == "kb" && bytes.Equal(data, genuine) && bytes.Equal(associated, []byte("row"))
 		switch {
-		case err == nil && !(id == "kb" && bytes.Equal(data, genuine) && bytes.Equal(associated, []byte("row"))):
+		case err == nil && !own:
 			t.Fatalf("a forged box opened to %q", plain)
 		case err != nil && !errors.Is(err, ErrUnknownKey) && !errors.Is(err, ErrAltered):
 			t.Fatalf("the error says not why: %v", err)

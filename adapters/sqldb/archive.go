@@ -8,11 +8,11 @@ import (
 	"math"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
 	"ampra/migrations"
-
-	"github.com/google/uuid"
 )
 
 var _ telemetry.Archive = (*Archive)(nil)

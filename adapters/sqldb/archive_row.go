@@ -253,7 +253,7 @@ func (d *rowDecoder) number() float64 {
 		return math.Float64frombits(binary.LittleEndian.Uint64(part))
 	}
 	v >>= 3
-	return float64(int64(v>>1)^-int64(v&1)) / math.Pow10(int(decimals)) //nolint:gosec // the bits are what is meant
+	return float64(int64(v>>1)^-int64(v&1)) / math.Pow10(int(decimals))
 }
 
 func (d *rowDecoder) lines() []telemetry.Line {

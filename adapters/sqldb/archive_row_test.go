@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 func TestANumberIsReadAsItWasWrittenAndTakesFewBytes(t *testing.T) {
@@ -17,10 +17,30 @@ func TestANumberIsReadAsItWasWrittenAndTakesFewBytes(t *testing.T) {
 		number float64
 		most   int // bytes
 	}{
-		{0, 1}, {1, 1}, {-1, 1}, {76, 2}, {231.4, 3}, {49.98, 3}, {-5421.7, 3}, {12345.678, 4},
-		{1e8, 5}, {123456.789012, 7}, {1e10, 6}, {0.000001, 1}, {0.1, 1}, {1 << 45, 8},
-		{math.Pi, 9}, {0.1 + 0.2, 9}, {math.Copysign(0, -1), 9}, {1e-7, 9}, {1e300, 9}, {-1e300, 9},
-		{math.SmallestNonzeroFloat64, 9}, {math.MaxFloat64, 9}, {math.Inf(1), 9}, {1<<45 + 2, 9},
+		{0, 1},
+		{1, 1},
+		{-1, 1},
+		{76, 2},
+		{231.4, 3},
+		{49.98, 3},
+		{-5421.7, 3},
+		{12345.678, 4},
+		{1e8, 5},
+		{123456.789012, 7},
+		{1e10, 6},
+		{0.000001, 1},
+		{0.1, 1},
+		{1 << 45, 8},
+		{math.Pi, 9},
+		{0.1 + 0.2, 9},
+		{math.Copysign(0, -1), 9},
+		{1e-7, 9},
+		{1e300, 9},
+		{-1e300, 9},
+		{math.SmallestNonzeroFloat64, 9},
+		{math.MaxFloat64, 9},
+		{math.Inf(1), 9},
+		{1<<45 + 2, 9},
 		{float64(float32(231.4)), 9},
 	} {
 		data := appendNumber(nil, c.number)

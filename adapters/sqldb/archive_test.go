@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
 	"ampra/test/contract"
-
-	"github.com/google/uuid"
 )
 
 func archiveAt(t testing.TB, path string) *Archive {

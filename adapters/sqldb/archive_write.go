@@ -11,29 +11,27 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 // insertSizes are how many rows one statement inserts: as many as there are of
 // the largest first. Fewer statements cost less, and each size is prepared once.
 var insertSizes = [...]int{64, 8, 1} //nolint:gochecknoglobals // a table that nobody writes to
 
-// insertColumns is how many values a row has.
-const insertColumns = 7
-
 // maxSeries bounds the remembered ids.
 const maxSeries = 200_000
 
-// prepare makes the statements that writing takes.
+// prepare makes the statements that writing takes. They end with the database.
 func (a *Archive) prepare(ctx context.Context) (err error) {
 	for i, n := range insertSizes {
 		rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?), ", n), ", ")
-		if a.insert[i], err = a.db.write.DB.PrepareContext(ctx, `insert into readings
+		insert := fmt.Sprintf(`insert into readings
 			(series, at, received_after, journal_partition, journal_offset, journal_index, data)
-			values `+rows+` on conflict do nothing`); err != nil {
+			values %s on conflict do nothing`, rows) //nolint:gosec // G201: question marks and commas
+		if a.insert[i], err = a.db.write.DB.PrepareContext(ctx, insert); err != nil { //nolint:sqlclosecheck // as said above
 			return err
 		}
 	}
@@ -212,7 +210,7 @@ func (w *archiveWrite) put(ctx context.Context, insert *sql.Stmt, rows []pending
 		w.args = append(w.args, row.series, row.at, row.receivedAfter,
 			int64(row.position.Partition), row.position.Offset, int64(row.position.Index), row.data)
 	}
-	n, err := affected(w.tx.StmtContext(ctx, insert).ExecContext(ctx, w.args...))
+	n, err := affected(w.tx.StmtContext(ctx, insert).ExecContext(ctx, w.args...)) //nolint:sqlclosecheck // the transaction closes it
 	if err != nil || n == int64(len(rows)) {
 		return err
 	}
@@ -230,8 +228,8 @@ func (w *archiveWrite) put(ctx context.Context, insert *sql.Stmt, rows []pending
 func (w *archiveWrite) merge(ctx context.Context, row *pendingRow) error {
 	stored := storedRow{at: row.at}
 	p := &stored.position
-	err := w.tx.StmtContext(ctx, w.a.find).QueryRowContext(ctx, row.series, row.at).
-		Scan(&stored.receivedAfter, &p.Partition, &p.Offset, &p.Index, &stored.data)
+	err := w.tx.StmtContext(ctx, w.a.find).QueryRowContext(ctx, row.series, row.at). //nolint:sqlclosecheck // the transaction closes it
+												Scan(&stored.receivedAfter, &p.Partition, &p.Offset, &p.Index, &stored.data)
 	if err != nil {
 		return err
 	}
@@ -251,7 +249,7 @@ func (w *archiveWrite) merge(ctx context.Context, row *pendingRow) error {
 	if row.position == *p && row.receivedAfter == stored.receivedAfter && bytes.Equal(row.data, stored.data) {
 		return nil
 	}
-	_, err = w.tx.StmtContext(ctx, w.a.update).ExecContext(ctx, row.receivedAfter,
+	_, err = w.tx.StmtContext(ctx, w.a.update).ExecContext(ctx, row.receivedAfter, //nolint:sqlclosecheck // the transaction closes it
 		int64(row.position.Partition), row.position.Offset, int64(row.position.Index), row.data, row.series, row.at)
 	return err
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/telemetry"
 )
 
 var _ telemetry.DeadLetters = (*DeadLetters)(nil)

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/telemetry"
 	"ampra/test/contract"
-
-	"github.com/google/uuid"
 )
 
 func TestTheDeadLettersKeepTheirContract(t *testing.T) {

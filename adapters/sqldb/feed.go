@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/change"
 	"ampra/core/fault"
-
-	"github.com/google/uuid"
 )
 
 var _ change.Feed = (*Feed)(nil)

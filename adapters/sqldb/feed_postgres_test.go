@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/change"
 	"ampra/test/stack"
-
-	"github.com/google/uuid"
 )
 
 // patience is how long a test waits for what must come.
@@ -51,15 +51,6 @@ func runFeed(t *testing.T, db *DB, cfg FeedConfig, apply func(context.Context)) 
 	t.Cleanup(p.stop)
 	until(t, "the feed trusts", p.Trusted)
 	return p
-}
-
-func (p *process) kinds() (kinds []change.Kind) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.heard {
-		kinds = append(kinds, c.Kind)
-	}
-	return kinds
 }
 
 func (p *process) seqs() (seqs []int64) {

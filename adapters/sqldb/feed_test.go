@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/change"
 	"ampra/test/contract"
 	"ampra/test/stack"
-
-	"github.com/google/uuid"
 )
 
 // quiet drops the log.
@@ -53,19 +53,21 @@ func TestAnotherProgramsChangesComeToo(t *testing.T) {
 func TestTheFeedKeepsItsContractInOneProcess(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, open func(*testing.T) *DB) {
-		contract.Feed(t, func(t *testing.T) []contract.Changes {
-			return []contract.Changes{changesOn(open(t), FeedConfig{})}
+		db := open(t)
+		contract.Feed(t, func(*testing.T) []contract.Changes {
+			return []contract.Changes{changesOn(db, FeedConfig{})}
 		})
 	})
 }
 
 func TestTheFeedKeepsItsContractInThreeProcesses(t *testing.T) {
 	t.Parallel()
-	contract.Feed(t, func(t *testing.T) []contract.Changes {
-		url := stack.Postgres(t)
-		processes := []contract.Changes{changesOn(migrated(t, postgresAt(t, url)), FeedConfig{})}
-		for range 2 {
-			processes = append(processes, changesOn(postgresAt(t, url), FeedConfig{}))
+	url := stack.Postgres(t)
+	dbs := []*DB{migrated(t, postgresAt(t, url)), postgresAt(t, url), postgresAt(t, url)}
+	contract.Feed(t, func(*testing.T) []contract.Changes {
+		var processes []contract.Changes
+		for _, db := range dbs {
+			processes = append(processes, changesOn(db, FeedConfig{}))
 		}
 		return processes
 	})

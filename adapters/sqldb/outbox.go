@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"ampra/core/change"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/change"
 )
 
 var _ change.Outbox = (*Outbox)(nil)

@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"ampra/core/credential"
-
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+
+	"ampra/core/credential"
 )
 
 var _ credential.Presence = (*Presence)(nil)
@@ -94,7 +94,7 @@ func (p *Presence) write(ctx context.Context, process uuid.UUID, sessions map[uu
 	}
 	for chunk := range slices.Chunk(gone, 1000) {
 		if _, err := conn.NewDelete().Model((*presenceSessionRow)(nil)).
-			Where("process_id = ? and source_id in (?)", process, bun.In(chunk)).Exec(ctx); err != nil {
+			Where("process_id = ? and source_id in (?)", process, bun.List(chunk)).Exec(ctx); err != nil {
 			return err
 		}
 	}

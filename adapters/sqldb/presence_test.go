@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/test/contract"
-
-	"github.com/google/uuid"
 )
 
 func TestThePresenceKeepsItsContract(t *testing.T) {

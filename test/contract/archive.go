@@ -92,11 +92,11 @@ func (a archiveSuite) sparse(t *testing.T) {
 	}
 	for _, fill := range []func(*telemetry.Reading){
 		func(r *telemetry.Reading) { r.Strings = []telemetry.Line{{}} },
-		func(r *telemetry.Reading) { r.Strings = []telemetry.Line{{CurrentAmperes: ptr(-0.5)}} },
-		func(r *telemetry.Reading) { r.Phases = []telemetry.Line{{PowerWatts: ptr(1e8)}} },
-		func(r *telemetry.Reading) { r.Status = &telemetry.Status{Code: ptr(int64(0))} },
-		func(r *telemetry.Reading) { r.Status = &telemetry.Status{Code: ptr(int64(1) << 40)} },
-		func(r *telemetry.Reading) { r.Status = &telemetry.Status{Text: ptr("")} },
+		func(r *telemetry.Reading) { r.Strings = []telemetry.Line{{CurrentAmperes: new(-0.5)}} },
+		func(r *telemetry.Reading) { r.Phases = []telemetry.Line{{PowerWatts: new(1e8)}} },
+		func(r *telemetry.Reading) { r.Status = &telemetry.Status{Code: new(int64(0))} },
+		func(r *telemetry.Reading) { r.Status = &telemetry.Status{Code: new(int64(1) << 40)} },
+		func(r *telemetry.Reading) { r.Status = &telemetry.Status{Text: new("")} },
 		func(r *telemetry.Reading) { r.Extra = map[string]float64{"only": -1e10} },
 	} {
 		r := empty(len(want))

@@ -75,7 +75,7 @@ func (a archiveSuite) pages(t *testing.T) {
 		a.write(t, placed(0, offset, merged)...)
 		for copies := range i % 3 {
 			again := telemetry.Reading{SourceID: source, Timestamp: at, ReceivedAt: at.Add(time.Duration(copies+2) * time.Second)}
-			again.Values.Set(telemetry.Field(copies+1), float64(i*copies)) //nolint:gosec // 1 or 2
+			again.Values.Set(telemetry.Field(copies+1), float64(i*copies))
 			a.write(t, placed(0, offset+100+int64(copies), again)...)
 			merged.Merge(again)
 		}

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 // sent is one delivery of the reading at noon.
@@ -77,7 +77,7 @@ func (a archiveSuite) mergeByIndex(t *testing.T) {
 	for i, r := range all {
 		r.ReceivedAt = noon() // readings of one record share it
 		all[i] = r
-		record = append(record, telemetry.Placed{Reading: r, Position: telemetry.Position{Partition: 4, Offset: 9, Index: int32(i)}}) //nolint:gosec // 3
+		record = append(record, telemetry.Placed{Reading: r, Position: telemetry.Position{Partition: 4, Offset: 9, Index: int32(i)}})
 	}
 	a.write(t, record...)
 	a.checkNoon(t, merged(all...))
@@ -90,18 +90,18 @@ func (a archiveSuite) mergeParts(t *testing.T) {
 	source := newSource()
 	all := []telemetry.Reading{
 		sent(source, 1*time.Second, func(r *telemetry.Reading) {
-			r.Strings = []telemetry.Line{{PowerWatts: ptr(1.0)}, {PowerWatts: ptr(2.0)}}
-			r.Phases = []telemetry.Line{{VoltageVolts: ptr(230.0)}}
-			r.Status = &telemetry.Status{Code: ptr(int64(1)), Text: ptr("starting")}
+			r.Strings = []telemetry.Line{{PowerWatts: new(1.0)}, {PowerWatts: new(2.0)}}
+			r.Phases = []telemetry.Line{{VoltageVolts: new(230.0)}}
+			r.Status = &telemetry.Status{Code: new(int64(1)), Text: new("starting")}
 			r.Extra = map[string]float64{"a": 1, "b": 1}
 		}),
 		sent(source, 2*time.Second, func(r *telemetry.Reading) {
-			r.Strings = []telemetry.Line{{VoltageVolts: ptr(600.0)}}
+			r.Strings = []telemetry.Line{{VoltageVolts: new(600.0)}}
 			r.Extra = map[string]float64{"b": 2, "c": 2}
 		}),
 		sent(source, 3*time.Second, func(r *telemetry.Reading) {
 			r.Values.Set(telemetry.SolarPowerWatts, 3)
-			r.Status = &telemetry.Status{Code: ptr(int64(2))}
+			r.Status = &telemetry.Status{Code: new(int64(2))}
 		}),
 	}
 	for i := range all {

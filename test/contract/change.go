@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/change"
 	"ampra/core/transaction"
-
-	"github.com/google/uuid"
 )
 
 // Changes is one process's end of a change feed, with the store of records that
@@ -92,9 +92,9 @@ func Outbox(t *testing.T, open func(t *testing.T) Changes) {
 	})
 }
 
-// Feed runs what every change.Feed promises. open makes a store with its
-// processes, at least one; it is called for each test, and Run of what it returns
-// is called by the suite.
+// Feed runs what every change.Feed promises. open makes the feeds of one or more
+// processes on one store, always the same; it is called for each test, one after
+// another, and the suite runs what it returns.
 func Feed(t *testing.T, open func(t *testing.T) []Changes) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, []Changes){
@@ -107,10 +107,7 @@ func Feed(t *testing.T, open func(t *testing.T) []Changes) {
 		"a process trusts while it runs, not before and not after": feedTrusts,
 		"a process that starts later hears of what comes after it": feedJoins,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, open(t))
-		})
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
 }
 

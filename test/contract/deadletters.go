@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 // DeadLettersRig is a store of dead letters under test.
@@ -37,7 +37,7 @@ func letter(source uuid.UUID, i int) telemetry.DeadLetter {
 	return telemetry.DeadLetter{
 		ID: uuid.New(), SourceID: source, At: noon().Add(time.Duration(i) * time.Millisecond),
 		Origin: "mqtt", Topic: "sunsource/" + source.String() + "/data",
-		Reason: fmt.Sprintf("malformed JSON at byte %d", i), Raw: []byte{0, 0xff, byte(i), '{'},
+		Reason: fmt.Sprintf("malformed JSON at byte %d", i), Raw: fmt.Appendf([]byte{0, 0xff}, "%d{", i),
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 // Ledger notes what was sent through a journal and what was answered, and checks

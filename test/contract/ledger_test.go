@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
 	"ampra/test/contract"
 	"ampra/test/fake"
-
-	"github.com/google/uuid"
 )
 
 // direct writes to an archive at once, and has what is wrong with it in wrong.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 func logTests(t *testing.T, open func(*testing.T, telemetry.Archive) JournalRig) {

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/credential"
-
 	"github.com/google/uuid"
+
+	"ampra/core/credential"
 )
 
 // Presence runs what every credential.Presence promises. open is called once.

@@ -5,12 +5,13 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 // noon is the moment around which the suites' readings lie.
@@ -18,8 +19,6 @@ func noon() time.Time { return time.Date(2026, time.June, 21, 12, 0, 0, 0, time.
 
 // newSource draws a source, so that suites can share a store.
 func newSource() uuid.UUID { return uuid.New() }
-
-func ptr[T any](v T) *T { return &v }
 
 // power is a reading of one value.
 func power(source uuid.UUID, at time.Time, watts float64) telemetry.Reading {
@@ -38,12 +37,12 @@ func complete(source uuid.UUID, at time.Time, seed float64) telemetry.Reading {
 	r.Values.Set(telemetry.GridPowerWatts, -seed-2500.75)
 	r.Values.Set(telemetry.BatteryPowerWatts, -0.001)
 	r.Strings = []telemetry.Line{
-		{VoltageVolts: ptr(612.4), CurrentAmperes: ptr(8.25), PowerWatts: ptr(seed)},
-		{VoltageVolts: ptr(0.0)},
+		{VoltageVolts: new(612.4), CurrentAmperes: new(8.25), PowerWatts: new(seed)},
+		{VoltageVolts: new(0.0)},
 		{},
 	}
-	r.Phases = []telemetry.Line{{PowerWatts: ptr(-1200.5)}, {VoltageVolts: ptr(231.0), CurrentAmperes: ptr(-5.5)}}
-	r.Status = &telemetry.Status{Code: ptr(int64(-7)), Text: ptr("läuft – „normal“")}
+	r.Phases = []telemetry.Line{{PowerWatts: new(-1200.5)}, {VoltageVolts: new(231.0), CurrentAmperes: new(-5.5)}}
+	r.Status = &telemetry.Status{Code: new(int64(-7)), Text: new("läuft – „normal“")}
 	r.Extra = map[string]float64{"fanRpm": seed, "a.b": -1, "$price": 0.25, "mit Leerzeichen": 1e-9, "κ": 3, "_id": 4}
 	return r
 }
@@ -106,7 +105,7 @@ func checkReadings(t *testing.T, got, want []telemetry.Reading) {
 		t.Fatalf("got %d readings, want %d", len(got), len(want))
 	}
 	for i := range got {
-		checkReading(t, got[i], want[i])
+		checkReading(t, got[i], want[i]) //nolint:gosec // G602: they are of one length
 	}
 }
 
@@ -124,11 +123,11 @@ func sameStatus(a, b *telemetry.Status) bool {
 }
 
 func lines(list []telemetry.Line) string {
-	text := ""
+	var text strings.Builder
 	for _, l := range list {
-		text += fmt.Sprintf("[%s %s %s]", value(l.VoltageVolts), value(l.CurrentAmperes), value(l.PowerWatts))
+		fmt.Fprintf(&text, "[%s %s %s]", value(l.VoltageVolts), value(l.CurrentAmperes), value(l.PowerWatts))
 	}
-	return text
+	return text.String()
 }
 
 func statusText(s *telemetry.Status) string {

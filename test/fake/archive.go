@@ -7,10 +7,10 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 var _ telemetry.Archive = (*Archive)(nil)

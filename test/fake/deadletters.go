@@ -6,9 +6,9 @@ import (
 	"slices"
 	"sync"
 
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
+
+	"ampra/core/telemetry"
 )
 
 var _ telemetry.DeadLetters = (*DeadLetters)(nil)

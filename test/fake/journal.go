@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 var (
@@ -63,7 +63,7 @@ func (j *Journal) Append(ctx context.Context, entry telemetry.Entry, done teleme
 	go func() {
 		fate, err := j.begin(context.WithoutCancel(ctx))
 		if err == nil && (fate.err == nil || fate.stored) {
-			err, errs := j.store(entry)
+			errs, err := j.store(entry)
 			if fate.err == nil {
 				done(err, errs)
 				return
@@ -75,7 +75,7 @@ func (j *Journal) Append(ctx context.Context, entry telemetry.Entry, done teleme
 }
 
 // store keeps the readings that are not refused.
-func (j *Journal) store(entry telemetry.Entry) (first error, errs []error) {
+func (j *Journal) store(entry telemetry.Entry) (errs []error, first error) {
 	kept := telemetry.Entry{SourceID: entry.SourceID}
 	for i, r := range entry.Readings {
 		err := j.judge(r)
@@ -93,7 +93,7 @@ func (j *Journal) store(entry telemetry.Entry) (first error, errs []error) {
 		partition := int(binary.BigEndian.Uint16(entry.SourceID[:])) % j.partitions
 		j.AppendRaw(partition, telemetry.AppendEntry(nil, kept))
 	}
-	return first, errs
+	return errs, first
 }
 
 // AppendRaw puts a record of any bytes into a partition.
@@ -171,7 +171,7 @@ func (l *Log) take(batch *telemetry.Batch, max int) <-chan struct{} {
 		for l.next[p] < int64(len(j.records[p])) && len(batch.Readings) < max {
 			offset := l.next[p]
 			l.next[p]++
-			place(batch, int32(p), offset, j.records[p][offset]) //nolint:gosec // a few partitions
+			place(batch, int32(p), offset, j.records[p][offset])
 		}
 	}
 	return j.grown
@@ -191,7 +191,7 @@ func place(batch *telemetry.Batch, partition int32, offset int64, record []byte)
 	for i, r := range entry.Readings {
 		batch.Readings = append(batch.Readings, telemetry.Placed{
 			Reading:  r,
-			Position: telemetry.Position{Partition: partition, Offset: offset, Index: int32(i)}, //nolint:gosec // bounded
+			Position: telemetry.Position{Partition: partition, Offset: offset, Index: int32(i)},
 		})
 	}
 }
