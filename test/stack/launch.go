@@ -5,7 +5,12 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 )
+
+// retryAfter is how long a failed launch answers for all who ask: the tests of a
+// run shall not wait for the same failure one after the other.
+const retryAfter = 2 * time.Minute
 
 // launch is the one start of a server that all who ask for it wait for.
 type launch struct {
@@ -13,6 +18,7 @@ type launch struct {
 	changed *sync.Cond
 	lines   []string
 	done    bool
+	ended   time.Time
 	got     instance
 	err     error
 }
@@ -34,15 +40,23 @@ func (l *launch) say(line string) {
 func (l *launch) finish(got instance, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.got, l.err, l.done = got, err, true
+	l.got, l.err, l.done, l.ended = got, err, true, time.Now()
 	l.changed.Broadcast()
 }
 
-// fail makes a server that ran one that does not, for all who ask from now on.
-func (l *launch) fail(err error) {
+// stale tells whether who asks now deserves a new launch: the server has ended
+// since, or it failed so long ago that the reason may be gone.
+func (l *launch) stale(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.err = err
+	switch {
+	case !l.done:
+		return false
+	case l.err != nil:
+		return now.Sub(l.ended) >= retryAfter
+	default:
+		return l.got.refuses()
+	}
 }
 
 func (l *launch) wait() (instance, error) {

@@ -53,8 +53,8 @@ type process struct {
 
 // folder makes a folder under the run's, for that user when one is given.
 func (h *host) folder(name string, user *account) (string, error) {
-	dir := filepath.Join(h.run, name)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	dir, err := os.MkdirTemp(h.run, name+"-") // a server that ended has left one
+	if err != nil {
 		return "", fmt.Errorf("making the data folder: %w", err)
 	}
 	if user == nil {
@@ -106,7 +106,7 @@ func (h *host) start(ctx context.Context, p process, ready func(context.Context)
 		err = fmt.Errorf("%s: %w%s", p.path, err, lastLines(string(text)))
 		return instance{}, errors.Join(err, stop(context.WithoutCancel(ctx)))
 	}
-	return instance{stop: stop, died: died}, nil
+	return instance{stop: stop}, nil
 }
 
 // endedError is a server that will not answer any more.

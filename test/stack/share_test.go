@@ -203,22 +203,7 @@ func TestAKilledSupervisorIsReplacedAndLeavesNothing(t *testing.T) {
 	here := newPlace(t)
 	first := here.start(t, "Mosquitto")
 	address := first.address(t)
-	log, err := os.ReadFile(here.cfg.logPath())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(log), "supervisor ")
-	pid, err := strconv.Atoi(strings.FieldsFunc(rest, func(r rune) bool { return r < '0' || r > '9' })[0])
-	if err != nil {
-		t.Fatalf("no process id in %q", log)
-	}
-	supervisor, err := os.FindProcess(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := supervisor.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	killProcess(t, here.supervisor(t))
 	second := here.start(t, "Mosquitto")
 	if err := answers(t.Context(), second.address(t)); err != nil {
 		t.Error(err)
@@ -235,6 +220,78 @@ func TestAKilledSupervisorIsReplacedAndLeavesNothing(t *testing.T) {
 	first.end(t)
 	second.end(t)
 	eventually(t, 20*time.Second, "everything is gone", func() error { return here.gone(t.Context(), address) })
+}
+
+func TestAServerThatEndsOnItsOwnIsStartedAgainForWhoAsksNext(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("its process is found on Linux only")
+	}
+	here := newPlace(t)
+	first := here.start(t, "Mosquitto")
+	address := first.address(t)
+	lists, err := filepath.Glob("/proc/" + strconv.Itoa(here.supervisor(t)) + "/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := 0
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // of a thread that has ended
+		}
+		for pid := range strings.FieldsSeq(string(text)) {
+			server, err := strconv.Atoi(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			killProcess(t, server)
+			killed++
+		}
+	}
+	if killed == 0 {
+		t.Skip("the server is a container, no process of the supervisor")
+	}
+	eventually(t, 10*time.Second, "the server has ended", func() error {
+		if !(instance{address: address}).refuses() { // a dying one still takes connections
+			return errors.New("it still listens")
+		}
+		return nil
+	})
+	second := here.start(t, "Mosquitto")
+	again := second.address(t)
+	if err := answers(t.Context(), again); err != nil {
+		t.Error(err)
+	}
+	first.end(t)
+	second.end(t)
+	eventually(t, 20*time.Second, "everything is gone", func() error { return here.gone(t.Context(), again) })
+}
+
+// supervisor returns the process id of the place's supervisor, from its log.
+func (p place) supervisor(t *testing.T) int {
+	t.Helper()
+	log, err := os.ReadFile(p.cfg.logPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	_, rest, _ := strings.Cut(string(log), "supervisor ")
+	if _, err := fmt.Sscanf(rest, "%d", &pid); err != nil {
+		t.Fatalf("no process id in %q", log)
+	}
+	return pid
+}
+
+func killProcess(t *testing.T, pid int) {
+	t.Helper()
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAServerThatNobodyKnowsIsAnError(t *testing.T) {

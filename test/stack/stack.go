@@ -13,6 +13,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -72,9 +74,21 @@ type instance struct {
 	address string
 	// stop ends the server and removes its data.
 	stop func(context.Context) error
-	// died is closed when the server ended without being told; nil when that is not
-	// watched.
-	died <-chan struct{}
+}
+
+// refuses tells whether nobody listens at the server's address any more. One that
+// is slow to answer still listens.
+func (i instance) refuses() bool {
+	at := i.address
+	if u, err := url.Parse(at); err == nil && u.Host != "" {
+		at = u.Host
+	}
+	conn, err := net.DialTimeout("tcp", at, time.Second) //nolint:noctx // bounded, and on loopback at once
+	if err == nil {
+		_ = conn.Close()
+	}
+	var slow net.Error
+	return err != nil && (!errors.As(err, &slow) || !slow.Timeout())
 }
 
 func servers() map[string]server {

@@ -55,6 +55,7 @@ type supervisor struct {
 	runs    map[int]struct{}
 	lastUse time.Time
 	started map[string]*launch
+	all     sync.WaitGroup // launches and stops
 }
 
 // supervise runs until nobody needs the servers any more or a signal ends it.
@@ -211,16 +212,22 @@ func (s *supervisor) close(wanted func() bool) error {
 	return errors.Join(os.Remove(s.cfg.socketPath()), s.listener.Close())
 }
 
-// launch returns the server's one launch, beginning it when it is the first asked.
+// launch returns the server's one launch, beginning it when it is the first asked
+// or what the last one started has ended.
 func (s *supervisor) launch(name string) *launch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l, ok := s.started[name]
-	if !ok {
-		l = newLaunch()
-		s.started[name] = l
-		go s.run(l, name)
+	last, ok := s.started[name]
+	if ok && !last.stale(time.Now()) {
+		return last
 	}
+	if ok {
+		log.Printf("%s has ended and is started again", name)
+		s.all.Go(func() { stop(s.ctx, name, last) })
+	}
+	l := newLaunch()
+	s.started[name] = l
+	s.all.Go(func() { s.run(l, name) })
 	return l
 }
 
@@ -240,15 +247,6 @@ func (s *supervisor) run(l *launch, name string) {
 	running, err := s.start(ctx, kind, l.say)
 	log.Printf("%s after %s: %s %v", name, time.Since(begin).Round(time.Millisecond), running.address, err)
 	l.finish(running, err)
-	if err == nil && running.died != nil {
-		select {
-		case <-running.died:
-			if s.ctx.Err() == nil {
-				l.fail(fmt.Errorf("%s ended while the tests ran", name))
-			}
-		case <-s.ctx.Done():
-		}
-	}
 }
 
 // start tries Docker, then programs, as far as the mode allows. When no way
@@ -287,19 +285,21 @@ func (s *supervisor) start(ctx context.Context, kind server, say func(string)) (
 func (s *supervisor) stopAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	var all sync.WaitGroup
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.mu.Unlock() // kept: nobody launches any more
 	for name, l := range s.started {
-		all.Go(func() {
-			running, _ := l.wait()
-			if running.stop == nil {
-				return // never ran
-			}
-			if err := running.stop(ctx); err != nil {
-				log.Printf("stopping %s: %v", name, err)
-			}
-		})
+		s.all.Go(func() { stop(ctx, name, l) })
 	}
-	all.Wait()
+	s.all.Wait()
+}
+
+// stop waits for the launch and ends what it started.
+func stop(ctx context.Context, name string, l *launch) {
+	running, _ := l.wait()
+	if running.stop == nil {
+		return // never ran
+	}
+	if err := running.stop(ctx); err != nil {
+		log.Printf("stopping %s: %v", name, err)
+	}
 }

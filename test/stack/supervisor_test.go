@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,12 +130,34 @@ func followed(l *launch) (all []reply) {
 	}
 }
 
-func TestAServerThatEndsWhileTestsRunIsNotGivenOutAnyMore(t *testing.T) {
+func TestALaunchIsStaleWhenItsServerHasEndedOrItsFailureIsOld(t *testing.T) {
 	t.Parallel()
+	now := time.Now()
 	l := newLaunch()
-	l.finish(instance{address: "127.0.0.1:9"}, nil)
-	l.fail(errors.New("it ended while the tests ran"))
-	if got := followed(l); len(got) != 1 || got[0].Error == "" {
-		t.Errorf("who asks hears %+v, want an error", got)
+	check := func(when string, after time.Duration, want bool) {
+		t.Helper()
+		if got := l.stale(now.Add(after)); got != want {
+			t.Errorf("%s it is stale: %v, want %v", when, got, want)
+		}
 	}
+	check("under way", time.Hour, false)
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // bound at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{listener.Addr().String(), "mqtt://admin:pw@" + listener.Addr().String()} {
+		l = newLaunch()
+		l.finish(instance{address: address}, nil)
+		check("running", time.Hour, false)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("ended", 0, true)
+
+	l = newLaunch()
+	l.finish(instance{}, errors.New("the image could not be pulled"))
+	check("just failed", time.Minute, false)
+	check("failed long ago", time.Hour, true)
 }
