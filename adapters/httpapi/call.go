@@ -117,7 +117,7 @@ func (c *call) choice(name string, words ...string) string {
 
 // answer sends a value as JSON.
 func (c *call) answer(status int, value any) error {
-	body, err := json.Marshal(value)
+	body, err := json.Marshal(value, json.Deterministic(true))
 	if err != nil {
 		return err
 	}

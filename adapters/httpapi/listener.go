@@ -67,6 +67,14 @@ type conn struct {
 	lingers atomic.Bool
 }
 
+// SetWriteDeadline sets the deadline of writes. On a connection that was closed
+// meanwhile, at a stop, fasthttp would panic over the error; the write that
+// follows fails anyway.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	_ = c.Conn.SetWriteDeadline(t)
+	return nil
+}
+
 // Bounds of what is read, and thrown away, after an early answer.
 const (
 	lingerTime  = 2 * time.Second

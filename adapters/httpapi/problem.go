@@ -120,7 +120,7 @@ func (s *Server) logFailure(rc *fasthttp.RequestCtx, p problem, err error) {
 // describe finds what may be shown of an error. retry is when to come again, or
 // 0.
 func describe(err error) (p problem, retry time.Duration) {
-	if e, ok := errors.AsType[*fault.Error](err); ok && e.Code != fault.Internal {
+	if e, ok := errors.AsType[*fault.Error](err); ok && statusOf(e.Code) != http.StatusInternalServerError {
 		p = titled(statusOf(e.Code), e.Message)
 		p.Errors = e.Fields
 		retry = e.RetryAfter
