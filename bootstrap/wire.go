@@ -154,7 +154,7 @@ func (a *App) wireCredentials(_ context.Context, h *house) error {
 	}
 	h.credentials = credentials.New(credentials.Deps{
 		Sources: sqldb.NewSunSources(h.db), Credentials: sqldb.NewCredentials(h.db), Sealer: h.sealer, Presence: presence,
-		Transactions: h.db, Outbox: sqldb.NewOutbox(h.db), Feed: h.feed, Audit: sqldb.NewAuditLog(h.db),
+		Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed, Audit: sqldb.NewAuditLog(h.db),
 		Clock: systemClock(), Random: rand.Reader,
 	})
 	return nil
@@ -213,7 +213,7 @@ func (a *App) wireUseCases(ctx context.Context, h *house) error {
 	}
 	h.sources = sunsources.New(sunsources.Deps{
 		Sources: sqldb.NewSunSources(h.db), Erasures: sqldb.NewErasures(h.db), Prices: sqldb.NewTariffs(h.db),
-		Credentials: h.credentials, Telemetry: h.archive, Transactions: h.db, Outbox: sqldb.NewOutbox(h.db), Feed: h.feed,
+		Credentials: h.credentials, Telemetry: h.archive, Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed,
 		Audit: sqldb.NewAuditLog(h.db), Clock: systemClock(), Random: rand.Reader,
 		Deferred: func(err error) {
 			a.log.Warn("telemetry of a deleted source is left, it will be erased later", "error", err)

@@ -55,10 +55,10 @@ func (e *Error) Error() string {
 	for _, name := range names {
 		fmt.Fprintf(&b, "; %s: %s", name, strings.Join(e.Fields[name], ", "))
 	}
-	if e.Cause != nil {
-		fmt.Fprintf(&b, ": %v", e.Cause)
+	if e.Cause == nil {
+		return b.String()
 	}
-	return b.String()
+	return fmt.Sprintf("%s: %v", strings.TrimSuffix(b.String(), "."), e.Cause)
 }
 
 // Unwrap gives the cause to errors.Is and errors.As.

@@ -50,6 +50,11 @@ func (r *Registry) forget(_ context.Context, c change.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epoch++
+	if c.Kind == change.Missed { // it may be any source
+		clear(r.sources)
+		clear(r.clients)
+		return
+	}
 	delete(r.sources, c.SourceID)
 	delete(r.clients, sunsource.ClientID(c.SourceID))
 }

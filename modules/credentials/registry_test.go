@@ -337,3 +337,17 @@ func TestAWebhookIsAdmittedByEachValidSecretAndRefusedAlikeOtherwise(t *testing.
 		t.Errorf("with the records away: %v", err)
 	}
 }
+
+func TestWhoMissedChangesForgetsAllSources(t *testing.T) {
+	r := newRig(t, sunsource.MQTT)
+	if _, err := r.signIn(t, r.secret); err != nil {
+		t.Fatal(err)
+	}
+	r.give(t, sunsource.MQTT) // and the change was swept before it was heard
+	for _, listener := range r.feed.listeners {
+		listener(t.Context(), change.Change{Kind: change.Missed})
+	}
+	if _, err := r.signIn(t, r.secret); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("the old key: %v, expected Unauthenticated", err)
+	}
+}
