@@ -62,21 +62,25 @@ func Main(args []string, version string) int {
 // Run is Main with its surroundings as parameters.
 func Run(ctx context.Context, args []string, version string, out, errs io.Writer) int {
 	var command root
-	exited := false
+	exited, file := false, &fileSettings{}
 	parser, err := kong.New(&command,
 		kong.Name("ampra"), kong.Description(description), kong.DefaultEnvars("AMPRA"),
 		kong.Writers(out, errs), kong.Exit(func(int) { exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{out, errs}), kong.Bind(build{version}),
-		kong.Resolvers(&fileSettings{args: args}),
+		kong.Resolvers(file),
 	)
 	if err != nil {
 		return fail(errs, fmt.Errorf("the command line is broken: %w", err))
 	}
 	warnUnknown(parser, os.Environ(), errs)
+	unread := file.read(configPath(args), parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help was shown
 		return ExitOK
+	}
+	if unread != nil {
+		err = unread
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "ampra: %v\nRun 'ampra --help' to see what there is.\n", err)

@@ -14,45 +14,47 @@ import (
 // fileSettings gives settings from the YAML file that --config or AMPRA_CONFIG
 // names. Keys may be nested or dotted: "http: {listen: ...}" and "http.listen:
 // ..." are the same. A key that is no setting is an error.
-type fileSettings struct {
-	args   []string
-	path   string
-	values map[string]any
-}
+type fileSettings struct{ values map[string]any }
 
 var _ kong.Resolver = (*fileSettings)(nil)
 
-// Validate reads the file and checks its keys against the settings.
-func (f *fileSettings) Validate(app *kong.Application) error {
-	if f.path = configPath(f.args); f.path == "" {
+// Validate has nothing to do: the library calls it after it has asked for all
+// values, when read has long checked them.
+func (*fileSettings) Validate(*kong.Application) error { return nil }
+
+// read reads the file, if there is a path, and checks its keys against the
+// settings.
+func (f *fileSettings) read(path string, app *kong.Application) error {
+	if path == "" {
 		return nil
 	}
-	data, err := os.ReadFile(f.path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading the settings file: %w", err)
 	}
 	var tree map[string]any
 	if err := yaml.Unmarshal(data, &tree); err != nil {
-		return fmt.Errorf("settings file %s: %w", f.path, err)
+		return fmt.Errorf("settings file %s: %w", path, err)
 	}
-	f.values = map[string]any{}
-	if err := flatten("", tree, f.values); err != nil {
-		return fmt.Errorf("settings file %s: %w", f.path, err)
+	values := map[string]any{}
+	if err := flatten("", tree, values); err != nil {
+		return fmt.Errorf("settings file %s: %w", path, err)
 	}
 	known := map[string]bool{}
 	for _, flag := range app.Flags {
 		known[flag.Name] = true
 	}
 	var unknown []string
-	for name := range f.values {
+	for name := range values {
 		if !known[name] || name == "config" || name == "help" {
 			unknown = append(unknown, strings.ReplaceAll(name, "-", "."))
 		}
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		return fmt.Errorf("settings file %s: %s is no setting; 'ampra config' shows those that are", f.path, strings.Join(unknown, ", "))
+		return fmt.Errorf("settings file %s: %s is no setting; 'ampra config' shows those that are", path, strings.Join(unknown, ", "))
 	}
+	f.values = values
 	return nil
 }
 
