@@ -56,4 +56,3 @@ func TestAReadingThatWasAcknowledgedIsFoundOnceHoweverOftenTheServerIsKilled(t *
 		hunt(t, firstUser(t, h.api()), func(round int) *server { return prey[round%len(prey)] })
 	})
 }
-

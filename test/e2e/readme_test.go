@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// quickStart returns the shell blocks below the README's "Quick start", in order.
+func quickStart(t testing.TB) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "\n## Quick start\n")
+	if !ok {
+		t.Fatal("the README has no section Quick start")
+	}
+	section, _, _ := strings.Cut(rest, "\n## ")
+	var blocks []string
+	for {
+		_, rest, ok := strings.Cut(section, "\n```sh\n")
+		if !ok {
+			return blocks
+		}
+		block, after, ok := strings.Cut(rest, "\n```\n")
+		if !ok {
+			t.Fatal("a shell block of the README has no end")
+		}
+		blocks, section = append(blocks, block), after
+	}
+}
+
+func TestTheReadmesQuickStartWorksWhenPasted(t *testing.T) {
+	t.Parallel()
+	blocks := quickStart(t)
+	if len(blocks) != 5 || !strings.Contains(blocks[0], "serve") {
+		t.Fatalf("the quick start has %d blocks, want 5 of which the first starts the server: %q", len(blocks), blocks)
+	}
+	reader := shell(t, t.TempDir(), "curl", "curl", "jq", "jq", "openssl", "openssl", "mosquitto_pub", "mosquitto-clients")
+	// As the reader's, but for ports of the test's own.
+	s := embedded(t, map[string]string{"AMPRA_MQTT_PUBLIC_HOST": "localhost"}).startAll().api()
+	_, http, _ := strings.Cut(s.http, ":")
+	_, mqtt, _ := strings.Cut(s.mqtt, ":")
+	ports := strings.NewReplacer("localhost:8080", "127.0.0.1:"+http, "-h localhost -p 1883", "-h 127.0.0.1 -p "+mqtt)
+	said := make([]string, len(blocks))
+	for i, block := range blocks[1:] {
+		said[i+1] = reader.run(ports.Replace(block))
+	}
+	if !strings.Contains(said[1], `"role":"Overseer"`) {
+		t.Errorf("signing up says %q", said[1])
+	}
+	if !strings.Contains(said[3], `"accepted":1`) {
+		t.Errorf("posting says %q", said[3])
+	}
+	// Reading back prints two documents one behind the other.
+	documents := json.NewDecoder(strings.NewReader(said[4]))
+	var latest reading
+	var history page
+	if err := documents.Decode(&latest); err != nil {
+		t.Fatalf("the latest reading: %v: %q", err, said[4])
+	}
+	if err := documents.Decode(&history); err != nil {
+		t.Fatalf("the history: %v: %q", err, said[4])
+	}
+	if got, want := fmt.Sprint(latest["solarPowerWatts"], latest["gridPowerWatts"], latest["energyTotalKwh"]), "2622.7 -1210.4 26213.502"; got != want {
+		t.Errorf("the roof's reading says %s, want %s", got, want)
+	}
+	if len(history.Readings) != 1 || history.Readings[0]["acPowerWatts"] != 812.5 {
+		t.Errorf("the garage's history is %v, want the one reading", history.Readings)
+	}
+}
