@@ -61,7 +61,7 @@ func TestOnlyWhatPassesIsTriedAgain(t *testing.T) {
 func TestTheCauseIsInTheLogAndNotInTheMessage(t *testing.T) {
 	t.Parallel()
 	f := fault.Wrap(fault.Unavailable, errDriver, "The store %s is away.", "A")
-	if f.Message != "The store A is away." || f.Error() != "The store A is away.: connection refused" {
+	if f.Message != "The store A is away." || f.Error() != "The store A is away: connection refused" {
 		t.Errorf("got the message %q and the text %q", f.Message, f.Error())
 	}
 	if !errors.Is(f, errDriver) || errors.Unwrap(f) != errDriver { //nolint:errorlint // Unwrap itself is tested
