@@ -3,7 +3,9 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -29,18 +31,24 @@ type accessRow struct {
 	Credential credentialRow `bun:"embed:c_"`
 }
 
-// accessColumns are the credential's, under the names that accessRow reads.
-const accessColumns = "c.id as c_id, c.source_id as c_source_id, c.kind as c_kind, c.version as c_version, " +
+const accessQuery = "select s.id, s.owner_id, s.client_id, s.name, s.description, s.icon_url, s.power_group_id, " +
+	"s.connection_type, s.latitude, s.longitude, s.is_active, s.installed_capacity_watts, s.currency, s.system_cost, " +
+	"s.maintenance_cost_per_year, s.installation_date, s.created_at, s.updated_at, " +
+	"c.id as c_id, c.source_id as c_source_id, c.kind as c_kind, c.version as c_version, " +
 	"c.digest as c_digest, c.key_id as c_key_id, c.box as c_box, c.created_at as c_created_at, " +
-	"c.valid_until as c_valid_until, c.last_used_at as c_last_used_at"
+	"c.valid_until as c_valid_until, c.last_used_at as c_last_used_at " +
+	"from sun_sources as s left join credentials as c " +
+	"on c.source_id = s.id and (c.valid_until is null or c.valid_until > $2) " +
+	"where s.id = $1 order by c.version desc"
 
 // AccessBySource returns the source's row and the credentials that have not
 // ended, the newest first, in one query: each sign-in of a device comes here.
 func (a *AccessRecords) AccessBySource(ctx context.Context, source uuid.UUID, now time.Time) (sunsource.SunSource, []credential.Credential, error) {
 	var rows []accessRow
-	err := a.db.reader(ctx).NewSelect().Model(&rows).ColumnExpr("s.*").ColumnExpr(accessColumns).
-		Join("left join credentials as c on c.source_id = s.id and (c.valid_until is null or c.valid_until > ?)", now).
-		Where("s.id = ?", source).OrderExpr("c.version desc").Scan(ctx)
+	found, err := a.db.queryPrepared(ctx, accessQuery, source, now)
+	if err == nil {
+		err = a.db.read.ScanRows(ctx, found, &rows)
+	}
 	if err == nil && len(rows) == 0 {
 		err = missing("sun source")
 	}
@@ -63,10 +71,19 @@ func (a *AccessRecords) AccessBySource(ctx context.Context, source uuid.UUID, no
 
 // SourceByClientID returns the id that belongs to an MQTT client id, or NotFound.
 func (a *AccessRecords) SourceByClientID(ctx context.Context, clientID string) (uuid.UUID, error) {
-	var row sourceRow
-	err := a.db.reader(ctx).NewSelect().Model(&row).Column("id").Where("s.client_id = ?", clientID).Scan(ctx)
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("finding a client id: %w", found(err, "client id"))
+	if !utf8.ValidString(clientID) || strings.ContainsRune(clientID, 0) {
+		return uuid.Nil, missing("client id") // no text that a database would take
 	}
-	return row.ID, nil
+	var ids []uuid.UUID
+	rows, err := a.db.queryPrepared(ctx, "select id from sun_sources where client_id = $1", clientID)
+	if err == nil {
+		err = a.db.read.ScanRows(ctx, rows, &ids)
+	}
+	if err == nil && len(ids) == 0 {
+		err = missing("client id")
+	}
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("finding a client id: %w", translate(err))
+	}
+	return ids[0], nil
 }

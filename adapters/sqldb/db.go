@@ -46,6 +46,8 @@ type DB struct {
 	write *bun.DB
 	read  *bun.DB         // the same as write on PostgreSQL
 	pg    *pgx.ConnConfig // nil on SQLite
+
+	prepared prepared // on read
 }
 
 // OpenPostgres prepares a pool for the server that url names
@@ -79,7 +81,7 @@ func OpenPostgres(url string, o Options) (*DB, error) {
 	}
 	pool := sql.OpenDB(stdlib.GetConnector(*config))
 	pool.SetMaxOpenConns(max(size, 2))
-	pool.SetMaxIdleConns(max(size/2, 2))
+	pool.SetMaxIdleConns(max(size, 2)) // they go by their idle time, not while there is work
 	pool.SetConnMaxIdleTime(idleTimeout)
 	db := bun.NewDB(pool, pgdialect.New(), tolerant())
 	return &DB{write: db, read: db, pg: config}, nil

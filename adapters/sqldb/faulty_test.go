@@ -67,8 +67,35 @@ func (c *faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx
 }
 
 func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	rows, err := c.fullConn.QueryContext(ctx, query, args)
-	if n := c.f.rows.Load(); err == nil && n > 0 {
+	return c.f.cut(c.fullConn.QueryContext(ctx, query, args))
+}
+
+func (c *faultyConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.fullConn.PrepareContext(ctx, query)
+	if full, ok := stmt.(fullStmt); ok {
+		return &faultyStmt{full, c.f}, err
+	}
+	return nil, errors.Join(err, errors.New("SQLite's driver has fewer methods now"))
+}
+
+type fullStmt interface {
+	driver.Stmt
+	driver.StmtQueryContext
+	driver.StmtExecContext
+}
+
+type faultyStmt struct {
+	fullStmt
+	f *faulty
+}
+
+func (s *faultyStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.f.cut(s.fullStmt.QueryContext(ctx, args))
+}
+
+// cut makes rows end too early.
+func (f *faulty) cut(rows driver.Rows, err error) (driver.Rows, error) {
+	if n := f.rows.Load(); err == nil && n > 0 {
 		return &faultyRows{rows, n}, nil
 	}
 	return rows, err

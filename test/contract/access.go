@@ -74,7 +74,7 @@ func accessUnknown(t *testing.T, r Records) {
 	_, _, err := r.Access.AccessBySource(t.Context(), uuid.New(), instantOf(0))
 	wantCode(t, err, fault.NotFound)
 	s := r.newSunSource(t, r.newUser(t).ID)
-	for _, id := range []string{"", "sunsource_", s.ID.String(), s.ClientID() + " ", "%", s.ClientID()[:17] + "_"} {
+	for _, id := range []string{"", "sunsource_", s.ID.String(), s.ClientID() + " ", "%", s.ClientID()[:17] + "_", "\xff", "a\x00b"} {
 		_, err := r.Access.SourceByClientID(t.Context(), id)
 		wantCode(t, err, fault.NotFound)
 	}
