@@ -189,9 +189,10 @@ func (j *Journal) land(ctx context.Context, batch outgoing, err error) int {
 		q.failures, q.limit = 0, min(2*q.limit, maxBatchRecords)
 	case ofRecord(err) && len(batch.messages) > 1:
 		q.land(false)
-		q.limit = len(batch.messages) / 2
+		q.failures, q.limit = 0, len(batch.messages)/2
 	case ofRecord(err):
 		gone, answer = q.land(true), fault.Wrap(fault.TooLarge, err, "The journal refuses the reading.")
+		q.failures = 0
 	default:
 		q.land(false)
 		q.retryAt = time.Now().Add(backoff(q.failures))
@@ -200,20 +201,20 @@ func (j *Journal) land(ctx context.Context, batch outgoing, err error) int {
 			gone, answer = q.shift(len(q.parts)), unavailable(errStopping)
 		}
 	}
+	// A leader that moves costs an attempt, which is nothing to speak of; and as
+	// long as one partition fails, the outage is not over.
+	lasts := q.failures > 2
+	over := q.failures == 0 && !slices.ContainsFunc(j.queues, func(q queue) bool { return len(q.parts) > 0 && q.failures > 0 })
 	j.mu.Unlock()
-	j.report(ctx, err)
+	switch {
+	case over:
+		j.outage.worked(ctx)
+	case lasts && ctx.Err() == nil:
+		j.outage.failed(ctx, err)
+	}
 	j.settle(gone, answer)
 	j.nudge()
 	return readings
-}
-
-func (j *Journal) report(ctx context.Context, err error) {
-	switch {
-	case err == nil:
-		j.outage.worked(ctx)
-	case ctx.Err() == nil && !ofRecord(err):
-		j.outage.failed(ctx, err)
-	}
 }
 
 // settle answers for parts that have left the queues, with nil when they are
