@@ -3,10 +3,10 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"ampra/core/identity"
 	users "ampra/modules/identity"
-
-	"github.com/google/uuid"
 )
 
 // UserDto is an account in answers.
@@ -25,7 +25,7 @@ func userDto(u identity.User) UserDto {
 	}
 }
 
-const passwordRule = "8 to 256 characters with an upper-case letter, a lower-case letter and a digit"
+const passwordRule = "8 to 256 characters with an upper-case letter, a lower-case letter and a digit" //nolint:gosec // a rule, no password
 
 func email() kind[string] {
 	return text().with(schema{"format": "email", "maxLength": identity.MaxEmail})

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"ampra/core/actor"
-	"ampra/core/fault"
-	users "ampra/modules/identity"
-
 	"github.com/go-json-experiment/json"
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
+
+	"ampra/core/actor"
+	"ampra/core/fault"
+	users "ampra/modules/identity"
 )
 
 // call is one request of a route of ours: who asks, what for, and what is wrong

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"ampra/core/fault"
 	"ampra/core/patch"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // field is one name that a request's body may have: how it is read, and how it

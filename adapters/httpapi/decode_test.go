@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"ampra/core/fault"
 	"ampra/core/patch"
-
-	"github.com/shopspring/decimal"
 )
 
 // form is a body of every kind of field.

@@ -11,9 +11,9 @@ import (
 	"path"
 	"strings"
 
-	"ampra/core/fault"
-
 	"github.com/swaggest/swgui/v5/static"
+
+	"ampra/core/fault"
 )
 
 // pages holds the page that shows the document; the rest of it is Swagger UI's.

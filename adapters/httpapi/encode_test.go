@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/telemetry"
-
 	"github.com/go-json-experiment/json"
 	"github.com/shopspring/decimal"
+
+	"ampra/core/telemetry"
 )
 
 func TestTimesHaveTheDigitsThatTheyNeed(t *testing.T) {

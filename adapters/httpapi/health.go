@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"slices"
 
-	"ampra/core/fault"
-
 	"github.com/valyala/fasthttp/fasthttpadaptor"
+
+	"ampra/core/fault"
 )
 
 // HealthDto says that the process runs.

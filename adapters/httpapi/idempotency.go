@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/idempotency"
-
-	"github.com/go-json-experiment/json"
 )
 
 const (

@@ -2,18 +2,19 @@ package httpapi
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 
-	"ampra/core/actor"
-	"ampra/core/identity"
-	"ampra/core/sunsource"
-
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
+
+	"ampra/core/actor"
+	"ampra/core/identity"
+	"ampra/core/sunsource"
 )
 
 // schema is a JSON Schema.
@@ -30,9 +31,7 @@ type kind[T any] struct {
 func (k kind[T]) with(more schema) kind[T] {
 	merged := schema{}
 	for _, part := range []schema{k.schema, more} {
-		for name, value := range part {
-			merged[name] = value
-		}
+		maps.Copy(merged, part)
 	}
 	k.schema = merged
 	return k

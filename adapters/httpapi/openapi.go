@@ -2,18 +2,19 @@ package httpapi
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
-
-	"ampra/core/actor"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/swaggest/jsonschema-go"
 	"github.com/swaggest/openapi-go"
 	"github.com/swaggest/openapi-go/openapi31"
+
+	"ampra/core/actor"
 )
 
 // operation describes a route.
@@ -197,9 +198,7 @@ func objectSchema(fields []field) schema {
 	properties, required := schema{}, []string{}
 	for _, f := range fields {
 		s := schema{"description": f.about}
-		for name, value := range f.schema {
-			s[name] = value
-		}
+		maps.Copy(s, f.schema)
 		if f.nullable {
 			s["type"] = []any{s["type"], "null"}
 		}
@@ -229,9 +228,7 @@ func refusals(r Route, op operation) map[int]string {
 	add(hasBody, 415, "The body is not what is expected, or has a Content-Encoding.")
 	add(r.Method == http.MethodPost && r.Role != "", 409, "The first request with the Idempotency-Key is still under way.")
 	add(r.Method == http.MethodPost && r.Role != "", 422, "The Idempotency-Key was used with another body.")
-	for status, text := range op.refusals {
-		all[status] = text
-	}
+	maps.Copy(all, op.refusals)
 	add(true, 500, "Something went wrong on the server.")
 	add(true, 503, "A part is away; Retry-After says when to try again.")
 	return all

@@ -4,11 +4,11 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/powergroup"
 	"ampra/modules/powergroups"
-
-	"github.com/google/uuid"
 )
 
 // PowerGroupDto is a power group in answers.

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"ampra/core/fault"
-
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"ampra/core/fault"
 )
 
 // problem is the body of every error: RFC 9457, with the id of the request and

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/fault"
-
 	"github.com/gofiber/fiber/v2"
+
+	"ampra/core/fault"
 )
 
 func TestEveryCodeHasItsStatusHoweverItIsWrapped(t *testing.T) {

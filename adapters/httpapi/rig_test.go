@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/clock"
-
 	"github.com/go-json-experiment/json"
 	"github.com/gofiber/fiber/v2"
+
+	"ampra/core/clock"
 )
 
 // logged keeps what is logged.
@@ -63,6 +63,7 @@ func testConfig() Config {
 
 func testDeps(log *logged, seen chan Observation) Deps {
 	return Deps{
+		Identity: nil, Sources: nil, Credentials: nil, Groups: nil, Telemetry: nil, Idempotency: nil, Sealer: nil,
 		Clock: clock.Func(time.Now), Random: rand.Reader, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Webhook: mounted(func(f *fiber.Ctx) error { return f.SendString("mounted") }),
 		Ready:   func(context.Context) map[string]error { return nil },
@@ -91,12 +92,9 @@ func newRig(t *testing.T, cfg Config, more map[string]func(*call) error) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := listen(t)
 	r.server, r.url = server, "http://"+listener.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx, listener) }()
 	var once sync.Once
@@ -110,6 +108,16 @@ func newRig(t *testing.T, cfg Config, more map[string]func(*call) error) *rig {
 	}
 	t.Cleanup(func() { _ = r.stop() })
 	return r
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
 }
 
 // raw sends bytes on a connection of its own and returns all answers.
@@ -140,8 +148,14 @@ func (r *rig) dial(t *testing.T) net.Conn {
 	return c
 }
 
+// answered is what there is to see of an answer besides its body.
+type answered struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // parse reads one answer.
-func parse(t *testing.T, text string) (*http.Response, problem) {
+func parse(t *testing.T, text string) (answered, problem) {
 	t.Helper()
 	response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(text)), nil)
 	if err != nil {
@@ -158,10 +172,10 @@ func parse(t *testing.T, text string) (*http.Response, problem) {
 			t.Fatalf("the problem is no JSON: %v: %s", err, body)
 		}
 	}
-	return response, p
+	return answered{response.StatusCode, response.Header}, p
 }
 
-func (r *rig) get(t *testing.T, path string) (*http.Response, problem) {
+func (r *rig) get(t *testing.T, path string) (answered, problem) {
 	t.Helper()
 	return parse(t, r.raw(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 }

@@ -8,13 +8,14 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
-	"ampra/core/fault"
-
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"ampra/core/fault"
 )
 
 // Keys under which a request keeps what its log line needs.
@@ -29,20 +30,11 @@ func (s *Server) handle(rc *fasthttp.RequestCtx) {
 	began := time.Now()
 	s.protect(rc)
 	defer s.finish(rc, began)
-	if !fiberKnows(string(rc.Method())) {
+	if !slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
 		s.fail(rc, fiber.NewError(http.StatusNotImplemented))
 		return
 	}
 	s.inner(rc)
-}
-
-func fiberKnows(method string) bool {
-	for _, known := range fiber.DefaultMethods {
-		if method == known {
-			return true
-		}
-	}
-	return false
 }
 
 // protect sets the headers that all answers have.

@@ -18,6 +18,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
 	"ampra/core/clock"
 	"ampra/core/credential"
 	"ampra/core/idempotency"
@@ -26,9 +29,6 @@ import (
 	"ampra/modules/powergroups"
 	"ampra/modules/sunsources"
 	"ampra/modules/telemetry/query"
-
-	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 )
 
 // MaxBody is how many bytes a request's body may have.
@@ -200,7 +200,9 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	err := s.app.ShutdownWithContext(grace)
 	s.stop()
 	tracked.closeAll()
-	<-served
+	if ended := <-served; err == nil {
+		err = ended
+	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stopping to serve HTTP: %w", err)
 	}

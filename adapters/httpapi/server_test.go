@@ -198,10 +198,7 @@ func TestAListenerThatEndsIsAnError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := listen(t)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(t.Context(), listener) }()
 	_ = listener.Close()

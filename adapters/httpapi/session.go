@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"ampra/core/fault"
 	"ampra/core/identity"
 	users "ampra/modules/identity"
-
-	"github.com/valyala/fasthttp"
 )
 
 // Names of the session cookie. A browser takes the first only over HTTPS, from
@@ -79,7 +79,7 @@ func (c *call) keepSession(session string) { c.setCookie(session, identity.Sessi
 func (c *call) dropSession() { c.setCookie("", -time.Second) }
 
 func (c *call) setCookie(value string, lifetime time.Duration) {
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // Secure follows the public URL: over plain HTTP no browser would send it back
 		Name: c.s.cookieName(), Value: value, Path: "/", MaxAge: int(lifetime / time.Second),
 		HttpOnly: true, Secure: c.s.secure, SameSite: http.SameSiteLaxMode,
 	}

@@ -3,11 +3,11 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"ampra/core/sunsource"
 	"ampra/modules/credentials"
 	"ampra/modules/sunsources"
-
-	"github.com/google/uuid"
 )
 
 // SunSourceDto is a sun source in answers. The order of the fields is the

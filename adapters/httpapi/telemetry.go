@@ -3,12 +3,12 @@ package httpapi
 import (
 	"net/http"
 
-	"ampra/core/telemetry"
-	"ampra/modules/telemetry/query"
-
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/swaggest/jsonschema-go"
+
+	"ampra/core/telemetry"
+	"ampra/modules/telemetry/query"
 )
 
 // ReadingDto is a reading in answers, with every canonical field.

@@ -3,10 +3,10 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"ampra/core/identity"
 	users "ampra/modules/identity"
-
-	"github.com/google/uuid"
 )
 
 // TokenDto is an API token in answers, without its text.

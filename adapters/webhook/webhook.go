@@ -12,15 +12,15 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
 	"ampra/core/clock"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/modules/credentials"
 	"ampra/modules/telemetry/ingest"
-
-	"github.com/go-json-experiment/json"
-	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 )
 
 // Gate lets devices in, or not.

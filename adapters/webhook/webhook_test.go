@@ -15,16 +15,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/telemetry"
 	"ampra/modules/credentials"
 	"ampra/modules/telemetry/ingest"
 	"ampra/test/fake"
-
-	"github.com/go-json-experiment/json"
-	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 )
 
 // gate admits what is signed with its secret, for its source.
@@ -99,7 +99,7 @@ func newRig(cfg Config) *rig {
 		if e, ok := errors.AsType[*fault.Error](err); ok && e.RetryAfter > 0 {
 			c.Set("Retry-After", e.RetryAfter.String())
 		}
-		if m, ok := err.(interface{ Members() map[string]any }); ok { //nolint:errorlint // its own type is what is tested
+		if m, ok := err.(interface{ Members() map[string]any }); ok {
 			body, err := json.Marshal(m.Members(), json.Deterministic(true))
 			if err != nil {
 				return err

@@ -13,7 +13,11 @@ func firstAccount(t *testing.T, open Open) {
 	s.document = loadDocument(t, s.site.URL)
 	first := object{"email": "First@Example.org", "password": s.secret("First-Passw0rd"), "firstName": "Ada", "lastName": nil}
 	for _, header := range []with{
-		{"X-Forwarded-For", "127.0.0.1"}, {"X-Forwarded-Host", "localhost"}, {"Forwarded", "for=127.0.0.1"}, {"X-Real-IP", "127.0.0.1"}, {"Via", "1.1 proxy"},
+		{"X-Forwarded-For", "127.0.0.1"},
+		{"X-Forwarded-Host", "localhost"},
+		{"Forwarded", "for=127.0.0.1"},
+		{"X-Real-IP", "127.0.0.1"},
+		{"Via", "1.1 proxy"},
 		{"x-forwarded-anything", "x"},
 	} {
 		s.anonymous().post(t, "/api/auth/register", first, header).want(t, 403)

@@ -199,3 +199,19 @@ func sorted(header string) string {
 	slices.Sort(words)
 	return strings.Join(words, ", ")
 }
+
+// objects are the objects of a list in an object.
+func objects(t *testing.T, list any) []object {
+	t.Helper()
+	all, ok := list.([]any)
+	if !ok {
+		t.Fatalf("%v is no list", list)
+	}
+	found := make([]object, len(all))
+	for i, one := range all {
+		if found[i], ok = one.(object); !ok {
+			t.Fatalf("%v is no object", one)
+		}
+	}
+	return found
+}

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"testing"
 
-	"ampra/adapters/httpapi"
-
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"ampra/adapters/httpapi"
 )
 
 // document is the server's OpenAPI document, against which answers are held.

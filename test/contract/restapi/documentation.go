@@ -23,11 +23,12 @@ func (s *suite) documentation(t *testing.T) {
 		}
 		paths, _ := s.document.tree["paths"].(object)
 		ids := map[any]string{}
-		for path, item := range paths {
-			for method, op := range item.(object) {
+		for path := range paths {
+			methods, _ := paths[path].(object)
+			for method := range methods {
 				key := strings.ToUpper(method) + " " + path
 				described = append(described, key)
-				o := op.(object)
+				o, _ := methods[method].(object)
 				if before, twice := ids[o["operationId"]]; twice || o["operationId"] == nil || o["summary"] == nil {
 					t.Errorf("%s has operationId %v, like %q, and summary %v", key, o["operationId"], before, o["summary"])
 				}

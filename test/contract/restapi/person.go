@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -163,9 +164,7 @@ func (p *person) newSource(t *testing.T, connectionType string, more ...object) 
 	t.Helper()
 	body := object{"name": p.suite.name("Source"), "connectionType": connectionType}
 	for _, m := range more {
-		for name, value := range m {
-			body[name] = value
-		}
+		maps.Copy(body, m)
 	}
 	got := p.post(t, "/api/sunsources", body)
 	got.want(t, 201)

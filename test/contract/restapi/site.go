@@ -129,9 +129,8 @@ func (s *suite) logHoldsNoSecret(t *testing.T) {
 		t.Fatal("nothing was logged in the whole run")
 	}
 	for _, secret := range s.secrets {
-		if at := strings.Index(log, secret); at >= 0 {
-			line := log[:at]
-			line = line[strings.LastIndex(line, "\n")+1:]
+		if before, _, found := strings.Cut(log, secret); found {
+			line := before[strings.LastIndex(before, "\n")+1:]
 			t.Errorf("the log holds a secret (%.8s...) after %q", secret, line)
 		}
 	}

@@ -81,8 +81,8 @@ func (s *suite) telemetry(t *testing.T) {
 			d.send(t, body, signStandard(d.secret, body, at)...).want(t, 202)
 		}
 		eventually(t, "the reading found", func() bool { return d.get(t, sourcePath(d.id)+"/telemetry/latest").status == 200 })
-		found, _ := d.get(t, sourcePath(d.id)+"/telemetry").object(t)["readings"].([]any)
-		if len(found) != 1 || found[0].(object)["timestamp"] != at.Format(time.RFC3339) {
+		found := objects(t, d.get(t, sourcePath(d.id)+"/telemetry").object(t)["readings"])
+		if len(found) != 1 || found[0]["timestamp"] != at.Format(time.RFC3339) {
 			t.Errorf("the readings are %v, want one at %s", found, at)
 		}
 	})
@@ -103,9 +103,8 @@ func (s *suite) historyPages(t *testing.T, d device, path string) {
 			for pages := 0; pages <= 26; pages++ {
 				got := d.get(t, fmt.Sprintf("%s?limit=%d%s%s", path, limit, order, cursor))
 				got.want(t, 200)
-				readings, _ := got.object(t)["readings"].([]any)
-				for _, r := range readings {
-					if have := r.(object)["acPowerWatts"]; have != watts(seen) {
+				for _, r := range objects(t, got.object(t)["readings"]) {
+					if have := r["acPowerWatts"]; have != watts(seen) {
 						t.Fatalf("limit %d%s: reading %d has %v, want %v", limit, order, seen, have, watts(seen))
 					}
 					seen++

@@ -158,14 +158,15 @@ func (s *suite) webhookBodies(t *testing.T) {
 		{"timestamp":"2026-01-01T00:01:00Z","acPowerWatts":1,"batteryStateOfChargePercent":150}]`)
 	got.want(t, 202)
 	o := got.object(t)
-	if o["accepted"] != 2.0 || len(o["rejected"].([]any)) != 1 || len(o["warnings"].([]any)) != 1 {
+	rejected, warnings := objects(t, o["rejected"]), objects(t, o["warnings"])
+	if o["accepted"] != 2.0 || len(rejected) != 1 || len(warnings) != 1 {
 		t.Fatalf("the answer is %s", got.body)
 	}
-	if rejected := o["rejected"].([]any)[0].(object); rejected["index"] != 1.0 || !strings.Contains(sprint(rejected["reason"]), "2000") {
+	if rejected[0]["index"] != 1.0 || !strings.Contains(sprint(rejected[0]["reason"]), "2000") {
 		t.Errorf("rejected is %v", rejected)
 	}
-	if warning := o["warnings"].([]any)[0].(object); warning["index"] != 2.0 || warning["field"] != "batteryStateOfChargePercent" {
-		t.Errorf("warnings are %v", warning)
+	if warnings[0]["index"] != 2.0 || warnings[0]["field"] != "batteryStateOfChargePercent" {
+		t.Errorf("warnings are %v", warnings)
 	}
 	for _, body := range []string{"", "[]", "{}", "x", "5", `"x"`, "null", `{"acPowerWatts":`, `{"acPowerWatts":NaN}`, "\xff", `[{"timestamp":"1970-01-01T00:00:00Z","acPowerWatts":1}]`} {
 		bad := d.send(t, body)
