@@ -45,10 +45,7 @@ const accessQuery = "select s.id, s.owner_id, s.client_id, s.name, s.description
 // ended, the newest first, in one query: each sign-in of a device comes here.
 func (a *AccessRecords) AccessBySource(ctx context.Context, source uuid.UUID, now time.Time) (sunsource.SunSource, []credential.Credential, error) {
 	var rows []accessRow
-	found, err := a.db.queryPrepared(ctx, accessQuery, source, now)
-	if err == nil {
-		err = a.db.read.ScanRows(ctx, found, &rows)
-	}
+	err := a.db.selectPrepared(ctx, &rows, accessQuery, source, now)
 	if err == nil && len(rows) == 0 {
 		err = missing("sun source")
 	}
@@ -75,10 +72,7 @@ func (a *AccessRecords) SourceByClientID(ctx context.Context, clientID string) (
 		return uuid.Nil, missing("client id") // no text that a database would take
 	}
 	var ids []uuid.UUID
-	rows, err := a.db.queryPrepared(ctx, "select id from sun_sources where client_id = $1", clientID)
-	if err == nil {
-		err = a.db.read.ScanRows(ctx, rows, &ids)
-	}
+	err := a.db.selectPrepared(ctx, &ids, "select id from sun_sources where client_id = $1", clientID)
 	if err == nil && len(ids) == 0 {
 		err = missing("client id")
 	}

@@ -188,3 +188,21 @@ func TestADeadlineThatPassesIsUnavailable(t *testing.T) {
 		}
 	})
 }
+
+func TestATextThatNoDatabaseKeepsIsRefusedAndNotCut(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, open func(t *testing.T) *DB) {
+		db := open(t)
+		users := NewUsers(db)
+		u := identity.User{ID: uuid.New(), Email: "a\x00b", Role: "User", CreatedAt: time.Now()}
+		if err := users.Create(t.Context(), u); err == nil {
+			t.Error("it was stored")
+		}
+		if _, err := users.ByEmail(t.Context(), u.Email); err == nil {
+			t.Error("it was found")
+		}
+		if list, err := users.List(t.Context()); err != nil || len(list) != 0 {
+			t.Errorf("%d users, %v", len(list), err)
+		}
+	})
+}

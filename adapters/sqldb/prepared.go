@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -19,16 +20,25 @@ type prepared struct {
 	known map[string]*sql.Stmt
 }
 
-// queryPrepared asks a statement with the parameters $1, $2, ... The caller
-// closes the rows. Inside a transaction it is not prepared.
-func (d *DB) queryPrepared(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+// selectPrepared reads the rows of a statement with the parameters $1, $2, ...
+// into dest, as Bun does. Inside a transaction the statement is not prepared.
+func (d *DB) selectPrepared(ctx context.Context, dest any, text string, args ...any) error {
 	for i, arg := range args {
 		args[i] = d.parameter(arg)
 	}
+	rows, err := d.queryPrepared(ctx, text, args)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // what it would say, rows.Err has said
+	return errors.Join(d.read.ScanRows(ctx, rows, dest), rows.Err())
+}
+
+func (d *DB) queryPrepared(ctx context.Context, text string, args []any) (*sql.Rows, error) {
 	if open, ok := d.open(ctx); ok {
 		return open.tx.Tx.QueryContext(ctx, d.placeholders(text), args...)
 	}
-	stmt, err := d.prepare(ctx, text)
+	stmt, err := d.prepare(ctx, text) //nolint:sqlclosecheck // it lives as long as the pool
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +61,7 @@ func (d *DB) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if stmt := p.known[text]; stmt != nil { // somebody was faster
-		return stmt, fresh.Close()
+		return stmt, fresh.Close() //nolint:sqlclosecheck // only the one too many
 	}
 	if p.known == nil {
 		p.known = map[string]*sql.Stmt{}

@@ -40,9 +40,11 @@ type Store interface {
 	// answer, or older than Lifetime) and must call Finish or Release; else the
 	// earlier answer is returned.
 	Claim(ctx context.Context, key Key, digest [32]byte, now time.Time) (earlier Answer, claimed bool, err error)
-	// Finish stores the answer of a claimed key.
+	// Finish stores the answer of a claimed key. Without an open claim it is a
+	// Conflict: the claim outlived Patience and another request was answered.
 	Finish(ctx context.Context, key Key, sealed []byte) error
-	// Release gives a claim back: the request failed and may be tried again.
+	// Release gives a claim back: the request failed and may be tried again. An
+	// answer that was stored stays.
 	Release(ctx context.Context, key Key) error
 	// Sweep removes what was claimed before the time.
 	Sweep(ctx context.Context, before time.Time) error

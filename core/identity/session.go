@@ -23,7 +23,8 @@ type Sessions interface {
 	Create(ctx context.Context, s Session) error
 	// User returns the user of a session that has not expired, else NotFound.
 	User(ctx context.Context, digest Digest, now time.Time) (User, Session, error)
-	// Extend moves a session's end.
+	// Extend moves a session's end; one that was ended meanwhile stays so, without
+	// an error.
 	Extend(ctx context.Context, digest Digest, expiresAt time.Time) error
 	// Delete ends a session; an unknown one is no error.
 	Delete(ctx context.Context, digest Digest) error

@@ -10,7 +10,9 @@ type Runner interface {
 	// call made with that context belongs to it. It commits when act returns nil
 	// and rolls back otherwise, returning act's error as it is. An error of the
 	// commit is returned: then nothing is written. Run inside Run joins the outer
-	// transaction. act may be called again after a serialisation conflict, so it
+	// transaction: when the inner act fails its own writes are undone, and the outer
+	// one decides about the rest. Everything inside uses the ctx that act gets:
+	// another one does not see the writes, and may wait for them. act may be called again after a serialisation conflict, so it
 	// has no effects but its writes.
 	Run(ctx context.Context, act func(ctx context.Context) error) error
 }
