@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"ampra/migrations"
 	"ampra/test/stack"
@@ -148,10 +150,32 @@ func TestAMigrationWaitsForTheLockOnlyAsLongAsItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := db.Migrate(ctx); err == nil {
-		t.Error("migrated without the lock")
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- db.Migrate(ctx) }()
+	for waiting := false; !waiting; {
+		row := holder.QueryRowContext(t.Context(), `select exists (select 1 from pg_locks where locktype = 'advisory' and not granted
+			and database = (select oid from pg_database where datname = current_database()))`)
+		if err := row.Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("migrated without the lock: %v", err)
+		case <-time.After(time.Millisecond):
+		}
 	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+	if _, err := holder.ExecContext(t.Context(), "select pg_advisory_unlock(?)", migrationLock); err != nil {
+		t.Fatal(err)
+	}
+	if s := schemaOf(t, db); strings.Contains(s, "users") {
+		t.Errorf("there is a schema: %s", s)
+	}
+	migrated(t, db)
 }
 
 func TestBothDatabasesHaveTheSameVersions(t *testing.T) {
