@@ -79,7 +79,13 @@ func (d *device5) leave() { _ = d.client.Disconnect(&paho.Disconnect{}) }
 
 // publish publishes at QoS 1 and returns the acknowledgement's code.
 func (d *device5) publish(topic, payload string) (byte, error) {
-	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	return d.publishWithin(patience, topic, payload)
+}
+
+// publishWithin waits only so long: the library does not always see that no
+// acknowledgement can come any more.
+func (d *device5) publishWithin(limit time.Duration, topic, payload string) (byte, error) {
+	ctx, cancel := context.WithTimeout(d.t.Context(), limit)
 	defer cancel()
 	ack, err := d.client.Publish(ctx, &paho.Publish{QoS: 1, Topic: topic, Payload: []byte(payload)})
 	if ack != nil { // paho also makes an error of a code of 0x80 and above

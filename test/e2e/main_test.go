@@ -115,10 +115,15 @@ func (r *record) String() string {
 	return r.text.String()
 }
 
-// tail is the end of it, for messages.
+// tail is the end of it, for messages, without the requests that went well.
 func (r *record) tail() string {
-	lines := strings.Split(strings.TrimSpace(r.String()), "\n")
-	return "\t" + strings.Join(lines[max(len(lines)-40, 0):], "\n\t")
+	var lines []string
+	for line := range strings.Lines(r.String()) {
+		if !strings.Contains(line, "level=DEBUG msg=request ") {
+			lines = append(lines, line)
+		}
+	}
+	return "\t" + strings.Join(lines[max(len(lines)-30, 0):], "\t")
 }
 
 // eventually repeats a check until it passes, and fails the test with what the
@@ -131,9 +136,7 @@ func eventually(t testing.TB, what string, check func() error) {
 func within(t testing.TB, limit time.Duration, what string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		err := check()
 		if err == nil {
 			return
@@ -142,7 +145,7 @@ func within(t testing.TB, limit time.Duration, what string, check func() error) 
 			t.Fatalf("%s: not within %s, last: %v", what, limit, err)
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-t.Context().Done():
 			t.Fatalf("%s: the test ended first", what)
 		}

@@ -59,6 +59,13 @@ func firstUser(t testing.TB, s *server) *user {
 	return u
 }
 
+// in is the same user in a part of the test.
+func (u *user) in(t testing.TB) *user {
+	part := *u
+	part.t = t
+	return &part
+}
+
 // at is the same user, signed in at another process of the installation.
 func (u *user) at(s *server) *user {
 	u.t.Helper()
@@ -205,12 +212,18 @@ type signing func(header http.Header, secret credential.Secret, body []byte)
 
 // standard is the Standard Webhooks form.
 func standard(header http.Header, secret credential.Secret, body []byte) {
-	now := time.Now()
-	id := fmt.Sprintf("msg_%d", now.UnixNano())
-	signature, _ := credential.SignStandard(secret, id, now, body)
-	header.Set("webhook-id", id)
-	header.Set("webhook-timestamp", fmt.Sprint(now.Unix()))
-	header.Set("webhook-signature", signature)
+	standardAt(time.Now())(header, secret, body)
+}
+
+// standardAt is standard at a moment near now.
+func standardAt(at time.Time) signing {
+	return func(header http.Header, secret credential.Secret, body []byte) {
+		id := fmt.Sprintf("msg_%d", at.UnixNano())
+		signature, _ := credential.SignStandard(secret, id, at, body)
+		header.Set("webhook-id", id)
+		header.Set("webhook-timestamp", fmt.Sprint(at.Unix()))
+		header.Set("webhook-signature", signature)
+	}
 }
 
 // plain is the form for small devices.
