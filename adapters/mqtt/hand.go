@@ -1,0 +1,324 @@
+package mqtt
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+	"github.com/eclipse/paho.golang/paho/session/state"
+
+	"ampra/core/fault"
+	"ampra/core/sunsource"
+	"ampra/modules/telemetry/ingest"
+)
+
+// hand is what one connection has received and not yet acknowledged. Its size is
+// bounded by the window that the broker keeps to, and by bytes.
+type hand struct {
+	s      *Subscriber
+	client *paho.Client
+	// life ends with the hand, working with the taking of further messages.
+	life, working context.Context //nolint:containedctx // they are the hand's own, not a call's
+	stop, halt    context.CancelFunc
+	// queue has room for the window of QoS 1 and for as many of QoS 0, which no
+	// window bounds.
+	queue  chan *paho.Publish
+	failed chan struct{} // there is something in again
+	ready  chan struct{} // there is something in settled
+
+	mu       sync.Mutex
+	room     sync.Cond       // bytes became fewer, or the connection is lost
+	lost     bool            // the connection is
+	received uint64          // messages of QoS 1 so far
+	held     int             // of them not acknowledged on the wire
+	bytes    int             // of those
+	owed     int             // settled and not acknowledged on the wire
+	away     int             // being looked up, or at the journal
+	settled  []*paho.Publish // to be acknowledged
+	again    []*paho.Publish // to be submitted once more
+	delay    time.Duration   // how long the next pause is
+	paused   time.Time       // nothing is submitted before
+	stalled  bool            // that nothing can be stored has been logged
+}
+
+// newHand returns the hand of a connection that is about to be made. It lives
+// until stop.
+func newHand(ctx context.Context, s *Subscriber) *hand {
+	h := &hand{
+		s: s, queue: make(chan *paho.Publish, 2*int(s.cfg.Window)),
+		failed: make(chan struct{}, 1), ready: make(chan struct{}, 1), delay: s.cfg.RetryMin,
+	}
+	h.room.L = &h.mu
+	h.life, h.stop = context.WithCancel(ctx)
+	h.working, h.halt = context.WithCancel(h.life)
+	return h
+}
+
+// take queues a message that came in. It never waits, since it holds up the whole
+// connection, and reports false when the broker does not keep to the window.
+func (h *hand) take(p *paho.Publish) bool {
+	if p.QoS == 0 && (len(h.queue) >= int(h.s.cfg.Window) || h.over(len(p.Payload))) {
+		h.s.dropped.Add(1)
+		return true
+	}
+	select {
+	case h.queue <- p:
+		return true
+	default:
+		return false
+	}
+}
+
+// over reports whether so many bytes more are too many.
+func (h *hand) over(more int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.bytes+more > h.s.cfg.WindowBytes
+}
+
+// work submits what comes in, and once more what could not be stored.
+func (h *hand) work() {
+	for {
+		p, pause := h.next()
+		if p == nil {
+			var queue <-chan *paho.Publish
+			var resume <-chan time.Time
+			if pause > 0 {
+				resume = time.After(pause)
+			} else {
+				queue = h.queue
+			}
+			select {
+			case p = <-queue:
+			case <-resume:
+			case <-h.failed:
+			case <-h.working.Done():
+			}
+		}
+		if h.working.Err() != nil {
+			return
+		}
+		if p != nil {
+			h.submit(p)
+		}
+	}
+}
+
+// next returns a message to be submitted once more, or how long to wait before
+// anything is.
+func (h *hand) next() (*paho.Publish, time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if pause := time.Until(h.paused); pause > 0 {
+		return nil, pause
+	}
+	if len(h.again) == 0 {
+		return nil, 0
+	}
+	p := h.again[0]
+	h.again[0] = nil
+	h.again = h.again[1:]
+	return p, 0
+}
+
+// submit hands one message to ingest. It waits while the journal has no room.
+func (h *hand) submit(p *paho.Publish) {
+	h.mu.Lock()
+	h.away++
+	h.mu.Unlock()
+	source, name, ok := parseTopic(p.Topic)
+	if !ok {
+		h.drop(p)
+		return
+	}
+	access, err := h.s.d.Sources.Access(h.working, source)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		h.drop(p)
+		return
+	case err != nil:
+		h.settle(p, err)
+		return
+	case !access.Active || access.Type != sunsource.MQTT:
+		h.drop(p)
+		return
+	}
+	delivery := ingest.Delivery{SourceID: source, Payload: p.Payload, Origin: "mqtt", Topic: p.Topic, Name: name}
+	err = h.s.d.Ingest.Submit(h.working, delivery, func(_ ingest.Receipt, err error) { h.settle(p, err) })
+	if err != nil {
+		h.settle(p, err)
+	}
+}
+
+// drop is the end of a message that nobody may have sent.
+func (h *hand) drop(p *paho.Publish) {
+	h.s.dropped.Add(1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.away--
+	h.owe(p)
+}
+
+// settle takes a message's fate: it is to be acknowledged when it is durable or
+// refused for good, and to be submitted once more otherwise. It never waits: the
+// journal calls it.
+func (h *hand) settle(p *paho.Publish, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.away--
+	switch {
+	case err == nil || fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge):
+		h.delay = h.s.cfg.RetryMin
+		h.recovered()
+		h.owe(p)
+	case p.QoS == 0: // its sender was promised nothing
+		h.s.dropped.Add(1)
+		h.pause(err)
+	default:
+		h.again = append(h.again, p)
+		h.pause(err)
+		signal(h.failed)
+	}
+}
+
+// owe hands a message over for acknowledgement.
+func (h *hand) owe(p *paho.Publish) {
+	if p.QoS > 0 {
+		h.owed++
+		h.settled = append(h.settled, p)
+		signal(h.ready)
+	}
+}
+
+// pause holds up the submitting. What fails together makes one pause.
+func (h *hand) pause(err error) {
+	now := time.Now()
+	if h.working.Err() != nil || now.Before(h.paused) {
+		return
+	}
+	h.paused = now.Add(h.delay)
+	h.delay = min(2*h.delay, h.s.cfg.RetryMax)
+	if !h.stalled {
+		h.stalled = true
+		h.s.d.Log.WarnContext(h.life, "readings from the MQTT broker can't be stored, trying again", "error", err)
+	}
+}
+
+// recovered notes that the journal takes messages again.
+func (h *hand) recovered() {
+	if h.stalled && len(h.again) == 0 {
+		h.stalled = false
+		h.s.d.Log.InfoContext(h.life, "readings from the MQTT broker can be stored again")
+	}
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// acknowledge tells the library what is settled. That may wait for a peer that
+// reads nothing, hence apart from the journal's calls.
+func (h *hand) acknowledge() {
+	for {
+		select {
+		case <-h.ready:
+		case <-h.life.Done():
+			return
+		}
+		h.mu.Lock()
+		settled := h.settled
+		h.settled = nil
+		h.mu.Unlock()
+		for _, p := range settled {
+			// On a connection that is gone it fails, and the message comes again.
+			_ = h.client.Ack(p)
+		}
+	}
+}
+
+// drain takes no further message, and returns when all that the journal has were
+// acknowledged, or when ctx ends.
+func (h *hand) drain(ctx context.Context) {
+	h.halt()
+	h.until(ctx, func() bool { return h.away == 0 })
+	// One that could not be stored holds up the acknowledgement of all after it.
+	short, cancel := context.WithTimeout(ctx, 100*ackInterval)
+	defer cancel()
+	h.until(short, func() bool { return h.owed == 0 })
+}
+
+// untilIdle reports whether everything in hand was acknowledged before ctx ended.
+func (h *hand) untilIdle(ctx context.Context) bool {
+	return h.until(ctx, func() bool { return h.held == 0 })
+}
+
+func (h *hand) until(ctx context.Context, met func() bool) bool {
+	for {
+		h.mu.Lock()
+		ok := met()
+		h.mu.Unlock()
+		if ok || !wait(ctx, ackInterval) {
+			return ok
+		}
+	}
+}
+
+// progress is how many messages have come so far, and whether all of them are
+// acknowledged.
+func (h *hand) progress() (received uint64, idle bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.received, h.held == 0
+}
+
+// counted is the library's session of one connection, which tells the hand what
+// comes and goes on the wire.
+type counted struct {
+	*state.State
+	hand *hand
+}
+
+// PacketReceived counts messages. It reads no further while too many bytes are in
+// hand: the broker's sending stalls with it.
+func (c *counted) PacketReceived(p *packets.ControlPacket, to chan<- *packets.Publish) error {
+	if message, ok := p.Content.(*packets.Publish); ok {
+		h := c.hand
+		h.mu.Lock()
+		for h.bytes > h.s.cfg.WindowBytes && !h.lost {
+			h.room.Wait()
+		}
+		h.received++
+		h.held++
+		h.bytes += len(message.Payload)
+		h.mu.Unlock()
+	}
+	return c.State.PacketReceived(p, to)
+}
+
+// Ack sends an acknowledgement.
+func (c *counted) Ack(p *packets.Publish) error {
+	err := c.State.Ack(p)
+	h := c.hand
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.held--
+	h.owed--
+	h.bytes -= len(p.Payload)
+	h.room.Broadcast()
+	return err
+}
+
+// ConnectionLost lets go a reader that waits for room.
+func (c *counted) ConnectionLost(p *packets.Disconnect) error {
+	h := c.hand
+	h.mu.Lock()
+	h.lost = true
+	h.room.Broadcast()
+	h.mu.Unlock()
+	return c.State.ConnectionLost(p)
+}
