@@ -133,7 +133,7 @@ func readObject(data []byte, fields []field, wrong *fault.Fields) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return malformed(err)
 	}
-	seen := map[string]bool{}
+	seen, noted := map[string]bool{}, 0
 	for dec.PeekKind() == '"' {
 		token, err := dec.ReadToken()
 		if err != nil {
@@ -144,8 +144,9 @@ func readObject(data []byte, fields []field, wrong *fault.Fields) error {
 		if err != nil {
 			return malformed(err)
 		}
-		if problem := readField(fields, name, value, seen[name]); problem != "" && len(seen) < maxNoted {
+		if problem := readField(fields, name, value, seen[name]); problem != "" && noted < maxNoted {
 			wrong.Add(shortened(name), problem)
+			noted++
 		}
 		seen[name] = true
 	}

@@ -104,6 +104,23 @@ func TestAnUnknownNameIsToldWhatItMayMean(t *testing.T) {
 	}
 }
 
+func TestWhatIsSaidOfABodyIsBoundedHoweverOftenItIsWrong(t *testing.T) {
+	t.Parallel()
+	for what, body := range map[string]string{
+		"one name again and again": `{"name":"x"` + strings.Repeat(`,"name":"x"`, 10_000) + `}`,
+		"one unknown name":         `{"name":"x"` + strings.Repeat(`,"colour":1`, 10_000) + `}`,
+	} {
+		_, wrong, err := read(body)
+		said := 0
+		for _, messages := range wrong {
+			said += len(messages)
+		}
+		if err != nil || said == 0 || said > maxNoted {
+			t.Errorf("%s: %d messages (%v), want 1 to %d", what, said, err, maxNoted)
+		}
+	}
+}
+
 // FuzzReadObject looks for a body that is taken though it is not strict JSON, or
 // for one that is neither taken nor refused.
 func FuzzReadObject(f *testing.F) {
