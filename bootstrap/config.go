@@ -227,19 +227,27 @@ func validName(text string) bool {
 	})
 }
 
-// Masked hides the password of a URL.
+// Masked hides the passwords of a URL: the user's and those among its parameters.
 func Masked(text string) string {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return text
 	}
-	at := strings.LastIndex(rest, "@")
-	if at < 0 {
-		return text
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		if user, _, hasPassword := strings.Cut(rest[:at], ":"); hasPassword {
+			rest = user + ":***" + rest[at:]
+		}
 	}
-	user, _, hasPassword := strings.Cut(rest[:at], ":")
-	if !hasPassword {
-		return text
+	address, query, ok := strings.Cut(rest, "?")
+	if !ok {
+		return scheme + "://" + rest
 	}
-	return scheme + "://" + user + ":***" + rest[at:]
+	params := strings.Split(query, "&")
+	for i, param := range params {
+		name, _, _ := strings.Cut(param, "=")
+		if known := strings.ToLower(name); strings.Contains(known, "password") || known == "authmechanismproperties" {
+			params[i] = name + "=***"
+		}
+	}
+	return scheme + "://" + address + "?" + strings.Join(params, "&")
 }

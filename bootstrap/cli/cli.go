@@ -45,7 +45,7 @@ Without a word it serves: one process, one data folder, no other server. 'ampra 
 
 Each setting is a flag, an environment variable and a key of a YAML file of the same words: --http-listen, AMPRA_HTTP_LISTEN, http.listen. Flags win over the environment, the environment over the file, the file over the defaults. 'ampra config' shows them all.`
 
-// io is what a command speaks to.
+// streams are what a command speaks to.
 type streams struct {
 	out, err io.Writer
 }

@@ -3,8 +3,10 @@ package cli
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"ampra/bootstrap"
 
@@ -43,13 +45,33 @@ func (configCmd) Run(_ *bootstrap.Config, s streams, ctx *kong.Context) error {
 		case file[flag.Name]:
 			from = "file"
 		}
-		value := fmt.Sprint(flag.Target.Interface())
-		value = bootstrap.Masked(strings.Trim(value, "[]"))
-		meaning, _, _ := strings.Cut(flag.Help, ". ")
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
-			strings.ReplaceAll(flag.Name, "-", "."), strings.Join(flag.Envs, ","), value, from, strings.TrimSuffix(meaning, "."))
+			strings.ReplaceAll(flag.Name, "-", "."), strings.Join(flag.Envs, ","), bootstrap.Masked(shown(flag)), from, meaning(flag.Help))
 	}
 	return table.Flush()
+}
+
+// shown is a setting's value as it can be set: lists with commas.
+func shown(flag *kong.Flag) string {
+	if flag.Target.Kind() != reflect.Slice {
+		return fmt.Sprint(flag.Target.Interface())
+	}
+	parts := make([]string, flag.Target.Len())
+	for i := range parts {
+		parts[i] = fmt.Sprint(flag.Target.Index(i).Interface())
+	}
+	return strings.Join(parts, ",")
+}
+
+// meaning is the first sentence of a help text. What follows a dot with a small
+// letter, as after "e.g.", is still the same sentence.
+func meaning(help string) string {
+	for i := range len(help) - 2 {
+		if help[i:i+2] == ". " && unicode.IsUpper(rune(help[i+2])) {
+			return help[:i]
+		}
+	}
+	return strings.TrimSuffix(help, ".")
 }
 
 func inEnvironment(names []string) bool {

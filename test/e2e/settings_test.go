@@ -101,12 +101,34 @@ func TestPasswordsAreHiddenWhereSettingsAreShown(t *testing.T) {
 		"AMPRA_MONGO_URL":    "mongodb://ampra:hush-hush@one.example:27017,two.example:27017/?replicaSet=rs0",
 		"AMPRA_MQTT_URL":     "mqtt://ampra:hush-hush@broker.example",
 	}, "config")
+	byParameter := run(t, map[string]string{
+		"AMPRA_POSTGRES_URL": "postgres://db.example/ampra?user=ampra&password=hush-hush&sslpassword=hush-hush@home",
+		"AMPRA_MONGO_URL":    "mongodb://ampra@one.example,two.example/?tlsCertificateKeyFilePassword=hush-hush&replicaSet=rs0",
+	}, "config")
+	if out := byParameter.out + byParameter.err; byParameter.code != 0 || strings.Contains(out, "hush-hush") || !strings.Contains(out, "&replicaSet=rs0") {
+		t.Errorf("ended with code %d and shows a password, or hides what is none:\n%s", byParameter.code, out)
+	}
 	if got.code != 0 || strings.Contains(got.out+got.err, "hush-hush") {
 		t.Errorf("ended with code %d and shows a password:\n%s%s", got.code, got.out, got.err)
 	}
 	for _, want := range []string{"db.example/ampra", "two.example", "broker.example"} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("%s is not shown:\n%s", want, got.out)
+		}
+	}
+}
+
+func TestSettingsAreShownAsTheyAreSetWithAWholeSentence(t *testing.T) {
+	t.Parallel()
+	got := run(t, map[string]string{"AMPRA_KAFKA_BROKERS": "one.example:9092,two.example:9092"}, "config")
+	for setting, want := range map[string]string{"kafka.brokers": "one.example:9092,two.example:9092", "roles": "api,ingest,writer,broker"} {
+		if value, _ := shown(got.out, setting); value != want {
+			t.Errorf("%s is shown as %s, want %s", setting, value, want)
+		}
+	}
+	for line := range strings.Lines(got.out) {
+		if strings.HasSuffix(strings.TrimSpace(line), "e.g") {
+			t.Errorf("the meaning ends within its sentence: %s", line)
 		}
 	}
 }
