@@ -26,9 +26,10 @@ var pages embed.FS
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-func (c *call) docsPage() error { return c.page1("index.html") }
+func (c *call) docsPage() error { return c.ownFile("index.html") }
 
-func (c *call) page1(name string) error {
+// ownFile sends a file of ours, from pages.
+func (c *call) ownFile(name string) error {
 	content, err := pages.ReadFile("page/" + name)
 	if err != nil {
 		return fault.New(fault.NotFound, "There is no such file.")
@@ -87,7 +88,7 @@ func (c *call) docsFile() error {
 func (c *call) plainFile(name string) error {
 	content, err := static.FS.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(name, ".gz") {
-		return c.page1(name)
+		return c.ownFile(name)
 	}
 	if err != nil {
 		return err
