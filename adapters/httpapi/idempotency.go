@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
@@ -50,7 +51,7 @@ func (c *call) once(handle func(*call) error) error {
 		return c.wrong.Err()
 	}
 	key := idempotency.Key{UserID: c.who().UserID, Method: http.MethodPost, Path: strings.Clone(c.f.Path()), Text: text}
-	digest := c.digest()
+	digest := c.digest(text)
 	earlier, claimed, err := c.s.d.Idempotency.Claim(c.ctx, key, digest, c.s.d.Clock.Now())
 	switch {
 	case err != nil:
@@ -73,10 +74,12 @@ func validKey(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// digest stands for all that makes two requests to one path the same.
-func (c *call) digest() [sha256.Size]byte {
+// digest stands for all that makes two requests to one path the same. A body may
+// hold a password, which a plain digest in the store would let anybody guess at:
+// so it is keyed with the text of the key, of which the store has a digest only.
+func (c *call) digest(key string) [sha256.Size]byte {
 	query := c.f.Context().QueryArgs().QueryString()
-	h := sha256.New()
+	h := hmac.New(sha256.New, []byte(key))
 	_, _ = fmt.Fprintf(h, "%d\n", len(query))
 	_, _ = h.Write(query)
 	_, _ = h.Write(c.f.BodyRaw())

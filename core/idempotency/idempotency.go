@@ -26,14 +26,15 @@ type Key struct {
 
 // Answer is what was sent, sealed by the caller because it may carry secrets.
 type Answer struct {
-	// BodyDigest is the SHA-256 of the request's query and body.
+	// BodyDigest stands for the request's query and body, which can't be guessed
+	// from it without the key's text.
 	BodyDigest [32]byte
 	// Done is false while the first request is still under way.
 	Done   bool
 	Sealed []byte
 }
 
-// Store keeps answers.
+// Store keeps answers, and of a key's text no more than a digest.
 type Store interface {
 	// Claim takes the key for a request with this digest. claimed is true when the
 	// caller is the first (or the claim before it is older than Patience and has no

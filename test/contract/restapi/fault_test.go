@@ -21,8 +21,16 @@ import (
 type watched struct {
 	idempotency.Store
 
-	mu   sync.Mutex
-	kept [][]byte
+	mu      sync.Mutex
+	kept    [][]byte
+	digests [][32]byte
+}
+
+func (w *watched) Claim(ctx context.Context, key idempotency.Key, digest [32]byte, now time.Time) (idempotency.Answer, bool, error) {
+	w.mu.Lock()
+	w.digests = append(w.digests, digest)
+	w.mu.Unlock()
+	return w.Store.Claim(ctx, key, digest, now)
 }
 
 func (w *watched) Finish(ctx context.Context, key idempotency.Key, sealed []byte) error {
@@ -132,6 +140,17 @@ func TestAnAnswerIsKeptSealed(t *testing.T) {
 	again := r.post(t, sources, source, "k1")
 	if again.body != got.body {
 		t.Errorf("the repeat is %s", again.body)
+	}
+}
+
+func TestABodyCanNotBeGuessedAtFromItsDigestAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, key := range []string{"k1", "k2"} {
+		r.post(t, sources, source, key)
+	}
+	if d := r.answers.digests; len(d) != 2 || d[0] == d[1] {
+		t.Errorf("one body under two keys has the digests %x", d)
 	}
 }
 
