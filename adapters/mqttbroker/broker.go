@@ -3,21 +3,21 @@
 // topics. It speaks MQTT 3.1.1 and 5.
 //
 // It is no general broker: a source's device talks to nobody but Ampra, so there
-// is no topic tree, no retained message and nothing shared between sessions. The
-// packets' codec is a library's, except for the few packets of the hot path.
+// is no topic tree, no retained message and nothing shared between sessions. What
+// comes from outside is read by strict parsers of our own; the library's codec,
+// which panics on some packets that are cut off and passes over rules, writes the
+// rare packets and is what the tests compare with.
 package mqttbroker
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"ampra/core/change"
 	"ampra/core/credential"
 	"ampra/modules/credentials"
 	"ampra/modules/telemetry/ingest"
@@ -25,10 +25,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// Gate lets devices in.
+// Gate lets devices in. credentials.Gate is one.
 type Gate interface {
+	// SignInMQTT checks a CONNECT: Unauthenticated is a refusal, anything else says
+	// that it can't be told now.
 	SignInMQTT(ctx context.Context, clientID, username string, password credential.Secret) (credentials.Session, error)
+	// Holds reports whether a session may go on.
 	Holds(ctx context.Context, s credentials.Session) (bool, error)
+	// ValidUntil is when a session's credential ends, as it stands now; nil: never.
+	ValidUntil(ctx context.Context, s credentials.Session) (*time.Time, error)
+	// Trusted is false while Holds has to be asked for each publish.
 	Trusted() bool
 }
 
@@ -55,6 +61,9 @@ type Config struct {
 	MaxSessions int
 	// Handshake is how long a connection may take to sign in; 10 s by default.
 	Handshake time.Duration
+	// Drain is how long Run, when its context ends, waits for the answers to the
+	// publishes that were taken; 2 s by default.
+	Drain time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -69,6 +78,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Handshake == 0 {
 		c.Handshake = 10 * time.Second
+	}
+	if c.Drain == 0 {
+		c.Drain = 2 * time.Second
 	}
 	return c
 }
@@ -90,12 +102,16 @@ type Broker struct {
 	// sessions has the one session of each source: its client id is bound to the
 	// source, so a second one takes over.
 	sessions map[uuid.UUID]*session
+	// ending are those of them whose credential has an end.
+	ending map[uuid.UUID]*session
 	// parked has the states of persistent sessions whose device is away.
 	parked map[uuid.UUID]*state
+	// wills wait for their delay.
+	wills map[uuid.UUID]*legacy
 	// connections are all connections, signed in or not.
 	connections map[net.Conn]struct{}
+	stopping    bool
 
-	stopping  atomic.Bool
 	running   sync.WaitGroup
 	published atomic.Int64
 	refused   atomic.Int64
@@ -105,7 +121,8 @@ type Broker struct {
 func New(cfg Config, d Deps) *Broker {
 	return &Broker{
 		cfg: cfg.withDefaults(), d: d,
-		sessions: map[uuid.UUID]*session{}, parked: map[uuid.UUID]*state{}, connections: map[net.Conn]struct{}{},
+		sessions: map[uuid.UUID]*session{}, ending: map[uuid.UUID]*session{}, parked: map[uuid.UUID]*state{},
+		wills: map[uuid.UUID]*legacy{}, connections: map[net.Conn]struct{}{},
 	}
 }
 
@@ -116,7 +133,7 @@ type Stats struct {
 	Refused   int64
 }
 
-// Stats returns the sessions now, and the publishes taken and sign-ins refused
+// Stats returns the sessions now, and the publishes taken and connections refused
 // since the start.
 func (b *Broker) Stats() Stats {
 	b.mu.Lock()
@@ -124,115 +141,75 @@ func (b *Broker) Stats() Stats {
 	return Stats{Sessions: len(b.sessions), Published: b.published.Load(), Refused: b.refused.Load()}
 }
 
-// Run serves the listeners until ctx ends, then stops: no new connections,
-// sessions told and closed, and every publish that was taken answered or given
-// up. It closes the listeners.
+// Run serves the listeners until ctx ends, then stops: no new connections and no
+// new publishes, those that were taken answered or, after Config.Drain, given up,
+// MQTT 5 told, and every connection closed. That takes Config.Drain and two
+// seconds at the most. It closes the listeners, and ends with an error only if
+// somebody else closed one. It can run once.
 func (b *Broker) Run(ctx context.Context, listeners ...net.Listener) error {
-	failed := make(chan error, len(listeners))
+	// Sessions outlive ctx, for the drain.
+	base, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var loops sync.WaitGroup
 	for _, l := range listeners {
-		b.running.Add(1)
-		go func() {
-			defer b.running.Done()
-			if err := b.accept(ctx, l); err != nil && ctx.Err() == nil {
-				failed <- fmt.Errorf("listening on %s: %w", l.Addr(), err)
+		loops.Go(func() {
+			if err := b.accept(ctx, base, l); err != nil {
+				cancel(err)
 			}
-		}()
+		})
 	}
-	sweepDone := make(chan struct{})
-	go func() {
-		defer close(sweepDone)
-		b.sweep(ctx)
-	}()
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	b.stopping.Store(true)
+	loops.Go(func() { b.sweep(ctx, base) })
+	<-ctx.Done()
+
+	b.mu.Lock()
+	b.stopping = true
+	b.mu.Unlock()
 	for _, l := range listeners {
-		err = errors.Join(err, ignoreClosed(l.Close()))
+		_ = l.Close()
 	}
-	b.closeAll()
-	b.running.Wait()
-	if ctx.Err() != nil {
-		<-sweepDone
+	b.stop(giveUp)
+	loops.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
-	return err
+	return nil
 }
 
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-func (b *Broker) accept(ctx context.Context, l net.Listener) error {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			if b.stopping.Load() || errors.Is(err, net.ErrClosed) {
-				return nil
-			}
-			var passing interface{ Temporary() bool }
-			if errors.As(err, &passing) && passing.Temporary() { // out of file descriptors: wait for some
-				select {
-				case <-time.After(50 * time.Millisecond):
-					continue
-				case <-ctx.Done():
-					return nil
-				}
-			}
-			return err
-		}
-		if !b.admit(conn) {
-			_ = conn.Close()
-			continue
-		}
-		go func() {
-			defer b.running.Done()
-			defer b.forget(conn)
-			b.serve(context.WithoutCancel(ctx), conn)
-		}()
-	}
-}
-
-// admit counts a connection in, unless there are too many or the broker stops.
-func (b *Broker) admit(conn net.Conn) bool {
+// stop ends all sessions and waits until they are gone. giveUp ends the context
+// of whatever still waits.
+func (b *Broker) stop(giveUp func()) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.stopping.Load() || len(b.connections) >= b.cfg.MaxSessions {
-		return false
-	}
-	b.connections[conn] = struct{}{}
-	b.running.Add(1)
-	return true
-}
-
-func (b *Broker) forget(conn net.Conn) {
-	_ = conn.Close()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.connections, conn)
-}
-
-// closeAll tells every session that the server stops, and closes what has not
-// signed in.
-func (b *Broker) closeAll() {
-	b.mu.Lock()
-	known := map[net.Conn]bool{}
 	sessions := make([]*session, 0, len(b.sessions))
+	signedIn := make(map[net.Conn]bool, len(b.sessions))
 	for _, s := range b.sessions {
 		sessions = append(sessions, s)
-		known[s.conn] = true
+		signedIn[s.conn] = true
 	}
 	for conn := range b.connections {
-		if !known[conn] {
-			_ = conn.Close()
+		if !signedIn[conn] {
+			abandon(conn)
 		}
 	}
 	b.mu.Unlock()
+	for _, s := range sessions {
+		s.quiesce()
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		b.running.Wait()
+	}()
+	drained := time.NewTimer(b.cfg.Drain)
+	defer drained.Stop()
+	select {
+	case <-gone:
+	case <-drained.C:
+	}
+	giveUp()
 	endAll(sessions, serverShuttingDown)
+	<-gone
 }
 
 // endAll ends sessions at once, each in its own goroutine since a device may have
@@ -243,55 +220,4 @@ func endAll(sessions []*session, reason byte) {
 		ended.Go(func() { s.end(reason) })
 	}
 	ended.Wait()
-}
-
-// Apply is the broker's listener on the change feed: when it returns, no session
-// that the change revoked takes or gives anything any more.
-func (b *Broker) Apply(ctx context.Context, c change.Change) {
-	b.mu.Lock()
-	s := b.sessions[c.SourceID]
-	if c.Kind == change.SourceDeleted {
-		delete(b.parked, c.SourceID)
-	}
-	b.mu.Unlock()
-	if s != nil {
-		b.check(ctx, s)
-	}
-}
-
-// check ends a session that no longer holds, and one of which that can't be told.
-func (b *Broker) check(ctx context.Context, s *session) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.Handshake)
-	defer cancel()
-	if holds, err := b.d.Gate.Holds(ctx, s.identity); err != nil || !holds {
-		s.end(administrativeAction)
-	}
-}
-
-// sweep ends sessions whose credential's grace is over, and drops states that
-// have waited too long for their device.
-func (b *Broker) sweep(ctx context.Context) {
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			var over []*session
-			b.mu.Lock()
-			for _, s := range b.sessions {
-				if until := s.identity.ValidUntil; until != nil && !now.Before(*until) {
-					over = append(over, s)
-				}
-			}
-			for source, st := range b.parked {
-				if now.After(st.expiresAt) {
-					delete(b.parked, source)
-				}
-			}
-			b.mu.Unlock()
-			endAll(over, administrativeAction)
-		}
-	}
 }

@@ -6,162 +6,128 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
-	"strings"
 	"time"
 
-	"ampra/core/credential"
 	"ampra/core/fault"
-	"ampra/core/sunsource"
+	"ampra/modules/credentials"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// maxConnect bounds a CONNECT packet: client id, name, key and a will.
-const maxConnect = 64 << 10
+const (
+	// maxConnect bounds a CONNECT packet: client id, name, key and a will.
+	maxConnect = 16 << 10
+	// maxExpiry is how long the state of a persistent session waits for its device.
+	maxExpiry = 24 * time.Hour
+	// readBuffer is small, since a process holds as many as it has sessions.
+	readBuffer = 1024
+)
 
-// maxExpiry is how long the state of a persistent session waits for its device.
-const maxExpiry = 24 * time.Hour
-
-// readBuffer is small, since a process holds as many as it has sessions.
-const readBuffer = 1024
-
-// serve takes one connection from its first byte to its end.
-func (b *Broker) serve(ctx context.Context, conn net.Conn) {
-	defer func() {
-		// The library's codec may trip over bytes from outside; that ends the
-		// connection, not the broker.
-		if r := recover(); r != nil {
-			b.d.Log.Error("a connection ended in a panic", "remote", conn.RemoteAddr().String(), "panic", r)
-		}
-	}()
+// open reads CONNECT, signs in, and answers. With an error the connection is to
+// be closed; whatever there was to say has been said.
+func (b *Broker) open(ctx context.Context, conn net.Conn) (*session, error) {
 	_ = conn.SetDeadline(time.Now().Add(b.cfg.Handshake))
 	reader := bufio.NewReaderSize(conn, readBuffer)
-	s, err := b.connect(ctx, conn, reader)
-	if err != nil {
-		b.refused.Add(1)
-		b.d.Log.Debug("a connection was refused", "remote", conn.RemoteAddr().String(), "reason", err)
-		return
+	c, err := readConnect(reader)
+	if err == nil {
+		err = c.acceptable()
 	}
-	defer b.leave(s)
-	b.d.Log.Debug("a device connected", "source", s.identity.SourceID, "remote", conn.RemoteAddr().String(), "version", s.version)
-	err = s.read(reader)
-	if err != nil {
-		s.fail(err)
+	var s *session
+	if err == nil {
+		s, err = b.signIn(ctx, conn, reader, c)
 	}
-	b.d.Log.Debug("a device left", "source", s.identity.SourceID, "reason", err)
+	if err == nil {
+		return s, nil
+	}
+	var v violation
+	if errors.As(err, &v) {
+		refuse(conn, v.code, c.version)
+	}
+	return nil, err
 }
 
-// connect reads CONNECT, signs in, and answers. With an error the connection is
-// to be closed; whatever there was to say has been said.
-func (b *Broker) connect(ctx context.Context, conn net.Conn, reader *bufio.Reader) (*session, error) {
-	pk, err := readConnect(reader)
+// readConnect reads the first packet, which must be CONNECT.
+func readConnect(reader *bufio.Reader) (connect, error) {
+	h, err := readHeader(reader, maxConnect)
 	if err != nil {
-		var v violation
-		if errors.As(err, &v) && pk.ProtocolVersion == 5 {
-			b.refuse(conn, pk, packets.Code{Code: v.code, Reason: v.text})
-		}
+		return connect{}, err
+	}
+	if h.kind != packets.Connect {
+		return connect{}, violation{protocolError, "the first packet is not CONNECT"}
+	}
+	body, err := readBody(reader, h.remaining, nil)
+	if err != nil {
+		return connect{}, err
+	}
+	return parseConnect(body)
+}
+
+// acceptable refuses what the broker does not do.
+func (c connect) acceptable() error {
+	switch {
+	case c.authentication:
+		return violation{badAuthentication, "there is no exchange of AUTH packets"}
+	case c.clientID == "":
+		return violation{clientIDInvalid, "the client id is empty"}
+	default:
+		return nil
+	}
+}
+
+// signIn checks who connects and makes the session.
+func (b *Broker) signIn(ctx context.Context, conn net.Conn, reader *bufio.Reader, c connect) (*session, error) {
+	identity, err := b.identify(ctx, c)
+	if err != nil {
 		return nil, err
 	}
-	if code := pk.ConnectValidate(); code != packets.CodeSuccess {
-		b.refuse(conn, pk, code)
-		return nil, code
-	}
-	if pk.ProtocolVersion < 4 {
-		b.refuse(conn, pk, packets.ErrUnsupportedProtocolVersion)
-		return nil, packets.ErrUnsupportedProtocolVersion
-	}
-	if pk.Properties.AuthenticationMethod != "" {
-		b.refuse(conn, pk, packets.ErrBadAuthenticationMethod)
-		return nil, packets.ErrBadAuthenticationMethod
-	}
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.Handshake)
-	defer cancel()
-	identity, err := b.d.Gate.SignInMQTT(ctx, pk.Connect.ClientIdentifier, string(pk.Connect.Username), credential.NewSecret(string(pk.Connect.Password)))
-	if err != nil {
-		code := packets.ErrBadUsernameOrPassword
-		if fault.Passing(err) {
-			code = packets.ErrServerUnavailable
+	s := newSession(ctx, b, conn, reader, identity, c)
+	if c.will != nil {
+		if _, ok := s.topics.own([]byte(c.will.topic)); !ok {
+			s.cancel()
+			return nil, violation{notAuthorized, "the will's topic is not the device's own"}
 		}
-		b.refuse(conn, pk, code)
-		return nil, err
 	}
-	s := newSession(b, conn, identity, pk)
-	if pk.Connect.WillFlag && !s.owns(pk.Connect.WillTopic) {
-		b.refuse(conn, pk, packets.ErrNotAuthorized)
-		return nil, packets.ErrNotAuthorized
-	}
-	if b.stopping.Load() {
-		b.refuse(conn, pk, packets.ErrServerUnavailable)
-		return nil, packets.ErrServerUnavailable
-	}
-	present := b.enter(s, pk.Connect.Clean)
+	present := b.enter(ctx, s, c.clean)
 	// The credential may have been replaced while it was being checked. From here
 	// on a revocation finds the session; one that came before is found here.
-	holds, err := b.d.Gate.Holds(ctx, identity)
-	if err != nil || !holds {
-		defer b.leave(s)
-		code := packets.ErrBadUsernameOrPassword
-		if err != nil {
-			code = packets.ErrServerUnavailable
+	holds, err := b.confirm(s.ctx, s)
+	switch {
+	case b.isRevoked(s), err == nil && !holds:
+		err = errRevoked
+	case err != nil:
+		err = fmt.Errorf("%w: %w", violation{serverUnavailable, "the sign-in can't be confirmed now"}, err)
+	default:
+		if err = s.welcome(c, present); err != nil && b.isRevoked(s) {
+			err = errRevoked
 		}
-		b.refuse(conn, pk, code)
-		return nil, fmt.Errorf("the credential was revoked during the sign-in: %w", code)
 	}
-	if err := s.welcome(pk, present); err != nil {
-		b.leave(s)
+	if err != nil {
+		b.dismiss(ctx, s)
 		return nil, err
 	}
 	return s, nil
 }
 
-// readConnect reads the first packet, which must be CONNECT.
-func readConnect(reader *bufio.Reader) (packets.Packet, error) {
-	var pk packets.Packet
-	h, err := readHeader(reader, maxConnect)
-	if err != nil {
-		return pk, err
+var errRevoked = violation{badCredentials, "the credential was revoked during the sign-in"} //nolint:gochecknoglobals // a constant
+
+// identify asks the gate who connects.
+func (b *Broker) identify(ctx context.Context, c connect) (credentials.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.Handshake)
+	defer cancel()
+	identity, err := b.d.Gate.SignInMQTT(ctx, c.clientID, c.username, c.password)
+	switch {
+	case fault.Is(err, fault.Unauthenticated):
+		return credentials.Session{}, violation{badCredentials, "the client id, user name or key is wrong"}
+	case err != nil:
+		return credentials.Session{}, fmt.Errorf("%w: %w", violation{serverUnavailable, "the sign-in can't be checked now"}, err)
 	}
-	if h.kind != packets.Connect {
-		return pk, violation{protocolError, "the first packet is not CONNECT"}
-	}
-	body := make([]byte, h.remaining)
-	if _, err := io.ReadFull(reader, body); err != nil {
-		return pk, noEOF(err)
-	}
-	pk.FixedHeader = packets.FixedHeader{Type: h.kind, Remaining: h.remaining}
-	if err := pk.ConnectDecode(body); err != nil {
-		return pk, violation{malformedPacket, err.Error()}
-	}
-	return pk, nil
+	return identity, nil
 }
 
-// refuse sends a CONNACK with a failure.
-func (b *Broker) refuse(conn net.Conn, pk packets.Packet, code packets.Code) {
-	if pk.ProtocolVersion < 5 {
-		old, ok := packets.V5CodesToV3[code]
-		switch {
-		case ok:
-			code = old
-		case code == packets.ErrNotAuthorized:
-			code = packets.Err3NotAuthorized
-		default:
-			return // MQTT 3.1.1 has no code for it: the connection just closes
-		}
-	}
-	ack := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Connack}, ProtocolVersion: pk.ProtocolVersion, ReasonCode: code.Code,
-	}
-	var buf bytes.Buffer
-	if err := ack.ConnackEncode(&buf); err == nil {
-		_, _ = conn.Write(buf.Bytes())
-	}
-}
-
-// welcome sends the CONNACK of a session and what waits for its device.
-func (s *session) welcome(pk packets.Packet, present bool) error {
+// welcome sends the CONNACK of a session and lets it begin.
+func (s *session) welcome(c connect, present bool) error {
 	ack := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connack}, ProtocolVersion: s.version, SessionPresent: present,
 		Properties: packets.Properties{
@@ -169,126 +135,64 @@ func (s *session) welcome(pk packets.Packet, present bool) error {
 			SharedSubAvailableFlag: true, SubIDAvailableFlag: true, // present and 0: not available
 		},
 	}
-	if asked := pk.Properties.SessionExpiryInterval; pk.Properties.SessionExpiryIntervalFlag && time.Duration(asked)*time.Second > maxExpiry {
+	if time.Duration(c.expiry)*time.Second > maxExpiry {
 		ack.Properties.SessionExpiryInterval, ack.Properties.SessionExpiryIntervalFlag = uint32(maxExpiry.Seconds()), true
 	}
 	var buf bytes.Buffer
 	if err := ack.ConnackEncode(&buf); err != nil {
-		return err
+		return fmt.Errorf("encoding CONNACK: %w", err)
 	}
-	_ = s.conn.SetReadDeadline(time.Time{})
-	if err := s.write(buf.Bytes()); err != nil {
-		return err
-	}
-	return s.resend()
+	return s.begin(buf.Bytes())
 }
 
-// enter makes s the session of its source. A session that is there is taken over:
-// it ends, and its state goes on in s unless s begins clean.
-func (b *Broker) enter(s *session, clean bool) (present bool) {
-	source := s.identity.SourceID
-	b.mu.Lock()
-	old := b.sessions[source]
-	b.sessions[source] = s
-	parked := b.parked[source]
-	delete(b.parked, source)
-	b.mu.Unlock()
-
-	if old != nil {
-		old.end(sessionTakenOver)
-		if parked == nil && old.expiry > 0 {
-			parked = old.state
-		}
-	}
-	if !clean && parked != nil {
-		s.state, present = parked, true
-	}
-	b.d.Usage.Opened(source)
-	return present
-}
-
-// leave ends a session and parks its state if it is persistent.
-func (b *Broker) leave(s *session) {
-	s.end(success)
-	b.mu.Lock()
-	if s.left {
-		b.mu.Unlock()
+// refuse answers a CONNECT with a failure.
+func refuse(conn net.Conn, code, version byte) {
+	answer := refusal(code, version)
+	if answer == nil {
 		return
 	}
-	s.left = true
-	source := s.identity.SourceID
-	if b.sessions[source] == s {
-		delete(b.sessions, source)
-		if s.expiry > 0 && !s.revoked.Load() {
-			s.state.expiresAt = time.Now().Add(s.expiry)
-			b.parked[source] = s.state
-		}
+	_ = conn.SetWriteDeadline(time.Now().Add(endTime))
+	_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
+	if _, err := conn.Write(answer); err == nil {
+		hangUp(conn)
+		linger(conn)
 	}
-	b.mu.Unlock()
-	b.d.Usage.Closed(source)
+}
+
+// refusal is a CONNACK with a failure, nil where the protocol has none for it:
+// then the connection just closes.
+func refusal(code, version byte) []byte {
+	if version == 5 || version > 5 && code == unsupportedProtocol {
+		return []byte{packets.Connack << 4, 3, 0, code, 0}
+	}
+	if version == 0 {
+		return nil
+	}
+	switch code { // MQTT 3.1.1, 3.2.2.3
+	case unsupportedProtocol:
+		code = 1
+	case clientIDInvalid:
+		code = 2
+	case serverUnavailable, serverBusy:
+		code = 3
+	case badCredentials:
+		code = 4
+	case notAuthorized:
+		code = 5
+	default:
+		return nil
+	}
+	return []byte{packets.Connack << 4, 2, 0, code}
 }
 
 // expiryOf is how long the state of a session outlives its connection. In MQTT
 // 3.1.1 a session that is not clean has no end; ours is a day.
-func expiryOf(pk packets.Packet) time.Duration {
-	if pk.ProtocolVersion < 5 {
-		if pk.Connect.Clean {
+func expiryOf(c connect) time.Duration {
+	if c.version < 5 {
+		if c.clean {
 			return 0
 		}
 		return maxExpiry
 	}
-	return min(time.Duration(pk.Properties.SessionExpiryInterval)*time.Second, maxExpiry)
-}
-
-// owns reports whether a topic is the device's own to publish to: its data topic
-// or a level below it.
-func (s *session) owns(topic string) bool {
-	own := s.dataTopic
-	return topic == own || (strings.HasPrefix(topic, own) && len(topic) > len(own)+1 && topic[len(own)] == '/')
-}
-
-// mayHear reports whether a filter stays within the source's own topics.
-func (s *session) mayHear(filter string) bool {
-	return strings.HasPrefix(filter, s.root) && validFilter(filter)
-}
-
-// validFilter checks a topic filter's wildcards (MQTT 5.0, 4.7.1).
-func validFilter(filter string) bool {
-	levels := strings.Split(filter, "/")
-	for i, level := range levels {
-		if strings.Contains(level, "#") && (level != "#" || i != len(levels)-1) {
-			return false
-		}
-		if strings.Contains(level, "+") && level != "+" {
-			return false
-		}
-	}
-	return !strings.ContainsRune(filter, 0)
-}
-
-// matches reports whether a topic is in a filter.
-func matches(filter, topic string) bool {
-	for {
-		want, moreWant, isMoreWant := strings.Cut(filter, "/")
-		level, moreLevel, isMoreLevel := strings.Cut(topic, "/")
-		switch {
-		case want == "#":
-			return true
-		case want != "+" && want != level:
-			return false
-		case !isMoreWant && !isMoreLevel:
-			return true
-		case isMoreWant && !isMoreLevel:
-			return moreWant == "#" // "a/#" is also in "a"
-		case !isMoreWant:
-			return false
-		}
-		filter, topic = moreWant, moreLevel
-	}
-}
-
-// names of a source's topics.
-func topicsOf(s *session) (root, data string) {
-	data = sunsource.Topic(s.identity.SourceID)
-	return strings.TrimSuffix(data, "data"), data
+	return min(time.Duration(c.expiry)*time.Second, maxExpiry)
 }

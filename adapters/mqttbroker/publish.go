@@ -1,7 +1,7 @@
 package mqttbroker
 
 import (
-	"strings"
+	"context"
 
 	"ampra/core/fault"
 	"ampra/modules/telemetry/ingest"
@@ -17,86 +17,101 @@ type owed struct {
 	settled bool
 }
 
+// origin is what ingest is told of where deliveries come from.
+const origin = "mqtt"
+
 // onPublish takes a reading. Its answer leaves when the journal has it.
 func (s *session) onPublish(h header, body []byte) error {
 	p, err := parsePublish(h, body, s.version)
 	if err != nil {
 		return err
 	}
-	if s.revoked.Load() {
-		return violation{administrativeAction, "the session is revoked"}
-	}
-	if !s.broker.d.Gate.Trusted() {
-		// Cut off from the news of revocations: ask each time.
-		if holds, err := s.broker.d.Gate.Holds(s.ctx, s.identity); err != nil || !holds {
-			return violation{administrativeAction, "the session can't be confirmed"}
-		}
-	}
-	topic := string(p.topic)
-	if !s.owns(topic) {
-		return s.refusePublish(p)
-	}
-	if p.qos == 2 && s.state.received(p.id) {
-		// It was taken before, and its PUBREC may have been lost.
-		s.answer(packets.Pubrec, p.id, success)
-		return nil
-	}
-	if p.qos == 2 && s.state.unreleased() >= maxUnreleased {
-		return violation{receiveMaximumPassed, "too many QoS 2 publishes are not released"}
-	}
-	answer, err := s.owe(p)
-	if err != nil {
+	if err := s.allowed(); err != nil {
 		return err
 	}
-	s.broker.published.Add(1)
-	delivery := ingest.Delivery{SourceID: s.identity.SourceID, Payload: p.payload, Origin: "mqtt", Topic: topic, Name: s.nameIn(topic)}
-	echo := s.echo(topic, p)
-	err = s.broker.d.Ingest.Submit(s.ctx, delivery, func(_ ingest.Receipt, err error) {
-		s.settle(answer, err)
-		if err == nil {
-			echo()
-		}
-	})
-	if err != nil {
-		// The journal is away: no answer, so that the device sends again.
-		return violation{serverBusy, "the reading can't be stored now"}
-	}
-	return nil
-}
-
-// nameIn is the last level of a topic below the data topic, "" for that itself.
-func (s *session) nameIn(topic string) string {
-	if len(topic) <= len(s.dataTopic)+1 {
-		return ""
-	}
-	return topic[strings.LastIndexByte(topic, '/')+1:]
-}
-
-// refusePublish answers a publish to a topic that is not the device's own. MQTT
-// 3.1.1 can't be told: its connection closes.
-func (s *session) refusePublish(p publish) error {
-	s.broker.d.Log.Debug("a device published to a topic that is not its own", "source", s.identity.SourceID)
-	if s.version < 5 || p.qos == 0 {
+	topic, own := s.own(p.topic)
+	if !own && (s.version < 5 || p.qos == 0) { // MQTT 3.1.1 can't be told: its connection closes
 		return violation{notAuthorized, "the topic is not the device's own"}
 	}
-	kind := packets.Puback
-	if p.qos == 2 {
-		kind = packets.Pubrec
-	}
-	answer, err := s.owe(p)
+	number, err := s.owe(p)
 	if err != nil {
 		return err
 	}
-	answer.kind = kind
-	s.resolve(answer, notAuthorized)
+	if !own {
+		s.resolve(number, notAuthorized)
+		return nil
+	}
+	if p.qos == 2 {
+		fate, err := s.state.receive(p.id, waiter{s, number})
+		switch {
+		case err != nil:
+			return err
+		case fate == taken:
+			s.resolve(number, success)
+			return nil
+		case fate == pending: // its answer comes with that of the first
+			return nil
+		}
+	}
+	return s.submit(p, topic, number)
+}
+
+// allowed refuses a publish of a session that can't be believed.
+func (s *session) allowed() error {
+	if s.ctx.Err() != nil {
+		return errOver
+	}
+	if s.broker.d.Gate.Trusted() {
+		return nil
+	}
+	// Cut off from the news of revocations: ask each time.
+	ctx, cancel := context.WithTimeout(s.ctx, confirmTime)
+	defer cancel()
+	if holds, err := s.broker.d.Gate.Holds(ctx, s.identity); err != nil || !holds {
+		s.broker.revoke(s)
+		return errOver
+	}
 	return nil
 }
 
-// owe notes that a publish needs an answer, and waits for a place among those in
-// flight. QoS 0 needs none.
-func (s *session) owe(p publish) (*owed, error) {
+// submit hands a reading over to ingest.
+func (s *session) submit(p publish, topic string, number uint64) error {
+	delivery := ingest.Delivery{SourceID: s.identity.SourceID, Payload: p.payload, Origin: origin, Topic: topic, Name: s.name(topic)}
+	echo := s.state.echo(topic, p)
+	st, id, second := s.state, p.id, p.qos == 2
+	s.mu.Lock()
+	s.submitting = number
+	s.mu.Unlock()
+	err := s.broker.d.Ingest.Submit(s.ctx, delivery, func(_ ingest.Receipt, err error) {
+		if second {
+			st.conclude(id, err)
+		} else {
+			s.settle(number, err)
+		}
+		if err == nil && echo != nil {
+			st.deliver(*echo)
+		}
+	})
+	s.mu.Lock()
+	s.submitting = 0
+	s.mu.Unlock()
+	if err == nil {
+		s.broker.published.Add(1)
+		return nil
+	}
+	if second {
+		st.conclude(id, err)
+	} else {
+		s.settle(number, err)
+	}
+	return nil
+}
+
+// owe notes that a publish needs an answer and returns its number. It waits for
+// a place among those that are owed already. QoS 0 needs none: its number is 0.
+func (s *session) owe(p publish) (number uint64, err error) {
 	if p.qos == 0 {
-		return nil, nil //nolint:nilnil // nothing is owed
+		return 0, nil
 	}
 	kind := packets.Puback
 	if p.qos == 2 {
@@ -104,108 +119,88 @@ func (s *session) owe(p publish) (*owed, error) {
 	}
 	limit := int(s.broker.cfg.ReceiveMaximum)
 	s.mu.Lock()
-	if s.inFlight >= limit && s.version == 5 {
-		s.mu.Unlock()
-		return nil, violation{receiveMaximumPassed, "more publishes are unanswered than the receive maximum"}
-	}
-	for s.inFlight >= limit {
-		s.mu.Unlock()
-		select {
-		case <-s.room:
-		case <-s.ctx.Done():
-			return nil, s.ctx.Err()
-		}
-		s.mu.Lock()
-	}
 	defer s.mu.Unlock()
-	s.inFlight++
-	answer := &owed{id: p.id, kind: kind}
-	s.acks = append(s.acks, answer)
-	return answer, nil
+	if s.version == 5 {
+		if s.open >= limit {
+			return 0, violation{receiveMaximumPassed, "more publishes are unanswered than the receive maximum"}
+		}
+		s.open++
+	}
+	for len(s.acks) >= limit {
+		s.wake() // what the reader has to say, too
+		if err := s.waitForRoom(); err != nil {
+			return 0, err
+		}
+	}
+	s.acks = append(s.acks, owed{id: p.id, kind: kind})
+	return s.firstAck + uint64(len(s.acks)) - 1, nil
+}
+
+// waitForRoom waits until an answer was given. The caller holds mu.
+func (s *session) waitForRoom() error {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-s.room:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
 }
 
 // settle works what became of a delivery into its answer.
-func (s *session) settle(answer *owed, err error) {
+func (s *session) settle(number uint64, err error) {
 	switch {
 	case err == nil:
-		s.resolve(answer, success)
-	case fault.Passing(err) || !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.TooLarge):
-		// Not known to be durable: no answer. The device comes back and sends again.
-		go s.end(serverBusy)
+		s.resolve(number, success)
+	case refused(err):
+		s.resolve(number, payloadInvalid)
 	default:
-		s.resolve(answer, payloadInvalid)
+		// Not known to be durable: no answer. The device comes back and sends again.
+		s.abort(violation{serverBusy, "the reading can't be stored now"})
 	}
 }
 
+// refused reports whether a delivery was refused for good: it is in the dead
+// letters, and sending it again would change nothing.
+func refused(err error) bool { return fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge) }
+
 // resolve fixes an answer and sends all that are next in order.
-func (s *session) resolve(answer *owed, code byte) {
-	if answer == nil {
+func (s *session) resolve(number uint64, code byte) {
+	if number == 0 {
 		return
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	answer := &s.acks[number-s.firstAck]
 	answer.code, answer.settled = code, true
-	sent := 0
-	for _, a := range s.acks {
-		if !a.settled {
-			break
-		}
-		sent++
+	given := 0
+	for ; given < len(s.acks) && s.acks[given].settled; given++ {
+		a := s.acks[given]
 		s.out = appendAck(s.out, a.kind, a.id, a.code, s.version)
-		if a.kind == packets.Pubrec && (a.code < 0x80 || s.version < 5) {
-			s.state.keep(a.id) // until PUBREL
+		if a.kind == packets.Puback || a.code >= 0x80 {
+			s.closeOne()
 		}
-		s.release()
 	}
-	s.acks = append(s.acks[:0], s.acks[sent:]...)
-	s.flush()
-	s.mu.Unlock()
-}
-
-// release frees a place among those in flight. The caller holds mu.
-func (s *session) release() {
-	s.inFlight--
+	if given == 0 {
+		return
+	}
+	s.acks = s.acks[:copy(s.acks, s.acks[given:])]
+	s.firstAck += uint64(given)
 	select {
 	case s.room <- struct{}{}:
 	default:
 	}
-}
-
-// answer sends an acknowledgement that waits for nothing.
-func (s *session) answer(kind byte, id uint16, code byte) {
-	s.mu.Lock()
-	s.out = appendAck(s.out, kind, id, code, s.version)
-	s.flush()
-	s.mu.Unlock()
-}
-
-// flush sees to it that s.out is written, by one goroutine at a time. The caller
-// holds mu.
-func (s *session) flush() {
-	if s.flushing || len(s.out) == 0 {
+	if number == s.submitting { // the reader is here itself
+		s.due = true
 		return
 	}
-	s.flushing = true
-	go func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for len(s.out) > 0 {
-			chunk := s.out
-			s.out = nil
-			s.mu.Unlock()
-			err := s.write(chunk)
-			s.mu.Lock()
-			if err != nil {
-				go s.end(success)
-				break
-			}
-		}
-		s.flushing = false
-	}()
+	s.wake()
 }
 
 // onPubrel completes a QoS 2 publish.
 func (s *session) onPubrel(body []byte) error {
-	id, err := parseID(body)
+	id, err := parseAck(body, s.version)
 	if err != nil {
 		return err
 	}

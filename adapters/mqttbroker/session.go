@@ -3,13 +3,11 @@ package mqttbroker
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"ampra/modules/credentials"
@@ -17,165 +15,245 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// writeTime bounds a write to a device that has stopped reading; endTime bounds
-// the last one.
-const (
-	writeTime = 10 * time.Second
-	endTime   = 250 * time.Millisecond
-)
-
-// session is one connected device. Its reader runs in the connection's goroutine;
-// answers come from wherever a publish becomes durable and leave by a short-lived
-// goroutine, so that nobody waits for a slow device.
+// session is one connected device. Its reader runs in the connection's goroutine
+// and writes what it has to say itself; answers from wherever a publish becomes
+// durable leave by a short-lived goroutine, so that nobody waits for a slow
+// device.
 type session struct {
 	broker   *Broker
 	conn     net.Conn
+	reader   *bufio.Reader
 	identity credentials.Session
 	version  byte
-	// root and dataTopic are the source's own topics: "sunsource/{id}/" and
-	// "sunsource/{id}/data".
-	root, dataTopic string
-	keepAlive       time.Duration
-	expiry          time.Duration
-	// window is how many QoS 1 messages the device takes at once.
-	window int
-	// state outlives the connection of a persistent session.
+	topics
+	keepAlive time.Duration
+	// window is how many QoS 1 messages the device takes at once, maxPacket how
+	// many bytes in a packet; 0: no bound.
+	window    int
+	maxPacket int
+	// state outlives the connection of a persistent session. It is settled before
+	// the session begins.
 	state *state
 
 	ctx    context.Context //nolint:containedctx // ends with the connection, and so does what waits on its behalf
 	cancel context.CancelFunc
-	// revoked is set before anything else when the session is ended for good.
-	revoked atomic.Bool
-	ended   atomic.Bool
-	left    bool // guarded by Broker.mu
 
-	// acks are the answers owed, in the order of the publishes (MQTT 5.0, 4.6);
-	// inFlight counts them. room has a token when a place got free.
-	mu       sync.Mutex
-	acks     []*owed
-	inFlight int
-	room     chan struct{}
-	out      []byte
-	flushing bool
+	// Guarded by Broker.mu.
+	expiry     time.Duration
+	validUntil *time.Time // nil: its credential has no end
+	revoked    bool
+	succeeded  bool // another session took over
+	resumed    bool // and goes on with the state
+	will       *will
 
+	mu sync.Mutex
+	// greeted is set when CONNACK is on its way, quiet when nothing more is to be
+	// read, ended when nothing more is to be taken or given.
+	greeted, quiet, ended bool
+	// cause is why another goroutine wants the reader to end the session.
+	cause error
+	// acks are the answers owed, in the order of the publishes (MQTT 5.0, 4.6).
+	// room has a token when one was given.
+	acks []owed
+	room chan struct{}
+	// firstAck is the number of acks[0], submitting of the publish that is being
+	// handed over.
+	firstAck, submitting uint64
+	// open counts the publishes of MQTT 5 that the receive maximum bounds.
+	open int
+	// out waits to be written, spare is the buffer that takes its turn. flushing is
+	// set while a goroutine writes, due when the reader shall.
+	out, spare    []byte
+	flushing, due bool
+
+	// writing is held while bytes are written.
 	writing sync.Mutex
-	buffer  []byte
+	// body is the reader's own buffer for small PUBLISH packets.
+	body []byte
 }
 
-func newSession(b *Broker, conn net.Conn, identity credentials.Session, pk packets.Packet) *session {
+func newSession(ctx context.Context, b *Broker, conn net.Conn, reader *bufio.Reader, identity credentials.Session, c connect) *session {
 	s := &session{
-		broker: b, conn: conn, identity: identity, version: pk.ProtocolVersion,
-		keepAlive: time.Duration(pk.Connect.Keepalive) * time.Second, expiry: expiryOf(pk),
-		window: maxWindow, state: newState(), room: make(chan struct{}, 1),
+		broker: b, conn: conn, reader: reader, identity: identity, version: c.version, topics: topicsOf(identity.SourceID),
+		keepAlive: c.keepAlive, window: maxWindow, maxPacket: int(c.maxPacket), expiry: expiryOf(c), will: c.will,
+		state: newState(identity.CredentialID), room: make(chan struct{}, 1), firstAck: 1,
 	}
-	if n := int(pk.Properties.ReceiveMaximum); n > 0 && n < s.window {
+	if n := int(c.receiveMaximum); n > 0 && n < s.window {
 		s.window = n
 	}
-	s.root, s.dataTopic = topicsOf(s)
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s
 }
 
-// maxKeptBuffer is how large a packet's buffer a session keeps for the next one.
-const maxKeptBuffer = 4 << 10
+var (
+	errOver  = errors.New("the session was ended")
+	errQuiet = errors.New("the server is stopping")
+	errLeft  = errors.New("the device disconnected")
+)
 
-// read handles packets until the connection ends. nil is a DISCONNECT.
-func (s *session) read(reader *bufio.Reader) error {
-	for {
-		if s.keepAlive > 0 {
-			if err := s.conn.SetReadDeadline(time.Now().Add(s.keepAlive + s.keepAlive/2)); err != nil {
-				return err
-			}
-		}
-		h, err := readHeader(reader, s.broker.cfg.MaxPacket)
-		if err != nil {
-			return err
-		}
-		body, err := s.body(reader, h)
-		if err != nil {
-			return err
-		}
-		again, err := s.handle(h, body)
-		if err != nil || !again {
-			return err
-		}
-	}
-}
-
-// body reads a packet's rest. A PUBLISH's bytes are done with when it is handled,
-// so that its buffer serves the next; the codec's packets keep theirs.
-func (s *session) body(reader *bufio.Reader, h header) ([]byte, error) {
-	var body []byte
-	if h.kind == packets.Publish && h.remaining <= maxKeptBuffer {
-		if cap(s.buffer) < h.remaining {
-			s.buffer = make([]byte, h.remaining, max(h.remaining, 256))
-		}
-		body = s.buffer[:h.remaining]
-	} else {
-		body = make([]byte, h.remaining)
-	}
-	if _, err := io.ReadFull(reader, body); err != nil {
-		return nil, noEOF(err)
-	}
-	return body, nil
-}
-
-// handle answers a packet; again is false after DISCONNECT.
-func (s *session) handle(h header, body []byte) (again bool, err error) {
-	switch h.kind {
-	case packets.Publish:
-		return true, s.onPublish(h, body)
-	case packets.Pubrel:
-		return true, s.onPubrel(body)
-	case packets.Puback:
-		return true, s.onPuback(body)
-	case packets.Subscribe:
-		return true, s.onSubscribe(h, body)
-	case packets.Unsubscribe:
-		return true, s.onUnsubscribe(h, body)
-	case packets.Pingreq:
-		return true, s.write([]byte{packets.Pingresp << 4, 0})
-	case packets.Disconnect:
-		return false, s.onDisconnect(h, body)
-	default:
-		return false, violation{protocolError, "a packet that a client does not send now"}
-	}
-}
-
-func (s *session) onDisconnect(h header, body []byte) error {
-	pk := packets.Packet{ProtocolVersion: s.version, FixedHeader: packets.FixedHeader{Type: h.kind, Remaining: h.remaining}}
-	if err := pk.DisconnectDecode(body); err != nil {
-		return violation{malformedPacket, err.Error()}
-	}
-	if s.version == 5 && pk.Properties.SessionExpiryIntervalFlag {
-		if s.expiry == 0 && pk.Properties.SessionExpiryInterval > 0 {
-			return violation{protocolError, "a session without expiry gets none at its end"}
-		}
-		s.expiry = min(time.Duration(pk.Properties.SessionExpiryInterval)*time.Second, maxExpiry)
-	}
-	return nil
-}
-
-// write sends bytes to the device.
-func (s *session) write(b []byte) error {
+// begin sends CONNACK; from here on the session may send and end with a word.
+func (s *session) begin(ack []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if s.ended.Load() {
-		return net.ErrClosed
+	s.mu.Lock()
+	if s.ended || s.quiet {
+		defer s.mu.Unlock()
+		if s.quiet {
+			return violation{serverUnavailable, "the server is stopping"}
+		}
+		return errOver
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
-	}
-	_, err := s.conn.Write(b)
+	s.greeted, s.due = true, true
+	_ = s.conn.SetReadDeadline(time.Time{})
+	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime))
+	s.mu.Unlock()
+	_, err := s.conn.Write(ack)
 	return err
 }
 
-// fail ends the session for an error of its reader: MQTT 5 is told why.
+// read handles packets until the session ends, and says why.
+func (s *session) read() error {
+	for {
+		if err := s.answerNow(); err != nil {
+			return err
+		}
+		if err := s.await(); err != nil {
+			return err
+		}
+		h, err := readHeader(s.reader, s.broker.cfg.MaxPacket)
+		if err != nil {
+			return err
+		}
+		body, err := s.packet(h)
+		if err != nil {
+			return err
+		}
+		if err := s.handle(h, body); err != nil {
+			return err
+		}
+	}
+}
+
+// await gives the next packet its time, unless there is to be none.
+func (s *session) await() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return errOver
+	case s.cause != nil:
+		return s.cause
+	case s.quiet:
+		return errQuiet
+	case s.keepAlive > 0: // MQTT 5.0, 3.1.2.10
+		return s.conn.SetReadDeadline(time.Now().Add(s.keepAlive + s.keepAlive/2))
+	default:
+		return nil
+	}
+}
+
+const (
+	// maxControl bounds all packets but PUBLISH.
+	maxControl = 64 << 10
+	// maxKept is how large a packet's buffer a session keeps for the next one.
+	maxKept = 4 << 10
+	// firstRead is how many bytes of a packet are made room for before they came.
+	firstRead = 8 << 10
+)
+
+// packet reads a packet's rest. The bytes are done with when it is handled, so
+// that the buffer of a small one serves the next.
+func (s *session) packet(h header) ([]byte, error) {
+	if h.kind != packets.Publish && h.remaining > maxControl {
+		return nil, violation{packetTooLarge, "the packet is too large"}
+	}
+	body, err := readBody(s.reader, h.remaining, s.body)
+	if err == nil && cap(body) <= maxKept {
+		s.body = body[:0]
+	}
+	return body, err
+}
+
+// readBody reads n bytes, into the buffer if they fit. Memory is taken as the
+// bytes come, not as they are announced.
+func readBody(r io.Reader, n int, buffer []byte) ([]byte, error) {
+	if cap(buffer) < n {
+		buffer = make([]byte, 0, min(n, firstRead))
+	}
+	buffer = buffer[:0]
+	for len(buffer) < n {
+		if len(buffer) == cap(buffer) {
+			buffer = append(make([]byte, 0, min(n, 2*cap(buffer))), buffer...)
+		}
+		end := min(n, cap(buffer))
+		read, err := io.ReadFull(r, buffer[len(buffer):end])
+		buffer = buffer[:len(buffer)+read]
+		if err != nil {
+			return nil, noEOF(err)
+		}
+	}
+	return buffer, nil
+}
+
+// handle takes a packet.
+func (s *session) handle(h header, body []byte) error {
+	switch h.kind {
+	case packets.Publish:
+		return s.onPublish(h, body)
+	case packets.Pubrel:
+		return s.onPubrel(body)
+	case packets.Puback:
+		return s.onPuback(body)
+	case packets.Subscribe:
+		return s.onSubscribe(body)
+	case packets.Unsubscribe:
+		return s.onUnsubscribe(body)
+	case packets.Pingreq:
+		if len(body) > 0 {
+			return malformed("the packet is too long")
+		}
+		s.say(packets.Pingresp<<4, 0)
+		return nil
+	case packets.Disconnect:
+		return s.onDisconnect(body)
+	default:
+		return violation{protocolError, "a packet that a client does not send now"}
+	}
+}
+
+func (s *session) onDisconnect(body []byte) error {
+	g, err := parseDisconnect(body, s.version)
+	if err != nil {
+		return err
+	}
+	s.broker.mu.Lock()
+	defer s.broker.mu.Unlock()
+	if g.changed {
+		if s.expiry == 0 && g.expiry > 0 {
+			return violation{protocolError, "a session without expiry gets none at its end"}
+		}
+		s.expiry = min(time.Duration(g.expiry)*time.Second, maxExpiry)
+	}
+	if g.code == success {
+		s.will = nil
+	}
+	return errLeft
+}
+
+// fail ends the session for what its reader returned: MQTT 5 is told why.
 func (s *session) fail(err error) {
+	s.mu.Lock()
+	if s.cause != nil {
+		err = s.cause
+	}
+	s.mu.Unlock()
 	var v violation
 	switch {
 	case errors.As(err, &v):
 		s.end(v.code)
+	case errors.Is(err, errQuiet), errors.Is(err, os.ErrDeadlineExceeded) && s.isQuiet():
+		s.drain()
+		s.end(serverShuttingDown)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.end(keepAliveTimeout)
 	default:
@@ -183,27 +261,86 @@ func (s *session) fail(err error) {
 	}
 }
 
-// end closes the connection, and tells MQTT 5 the reason unless it is success. It
-// never waits long for a device that has stopped reading. Only the first call
-// counts.
-func (s *session) end(reason byte) {
-	if reason == administrativeAction {
-		s.revoked.Store(true)
+// abort has the reader end the session. It does not block.
+func (s *session) abort(cause error) {
+	s.mu.Lock()
+	if !s.ended && s.cause == nil {
+		s.cause = cause
+		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
 	}
-	if !s.ended.CompareAndSwap(false, true) {
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// quiesce has the reader take nothing more, and end the session when all answers
+// are given.
+func (s *session) quiesce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = true
+	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (s *session) isQuiet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet
+}
+
+// drain waits until no answer is owed, or the session ends.
+func (s *session) drain() {
+	for {
+		s.mu.Lock()
+		owing := len(s.acks) > 0
+		s.mu.Unlock()
+		if !owing {
+			return
+		}
+		select {
+		case <-s.room:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// end ends the session, and tells MQTT 5 the reason unless it is success. When it
+// returns nothing is taken or given any more; that takes endTime at the most,
+// also when the device has stopped reading. Only the first call counts.
+func (s *session) end(reason byte) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
 		return
 	}
+	s.ended = true
 	s.cancel()
-	// Also a write under way has to end by then.
+	if !s.greeted { // whoever wanted to greet it says what there is to say
+		s.mu.Unlock()
+		return
+	}
+	// Also a write that is under way has to end by then.
 	_ = s.conn.SetWriteDeadline(time.Now().Add(endTime))
+	_ = s.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	last := s.out
+	s.out = nil
+	if reason == administrativeAction {
+		last = nil
+	}
+	s.mu.Unlock()
+
+	guard := time.AfterFunc(endTime, func() { abandon(s.conn) })
+	defer guard.Stop()
 	if s.version == 5 && reason != success {
-		s.writing.Lock()
-		_, _ = s.conn.Write(appendDisconnect(nil, reason))
-		s.writing.Unlock()
+		last = appendDisconnect(last, reason)
 	}
-	// TLS would wait for the peer to take its goodbye.
-	if secure, ok := s.conn.(*tls.Conn); ok {
-		_ = secure.NetConn().Close()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if len(last) > 0 {
+		if _, err := s.conn.Write(last); err != nil {
+			abandon(s.conn)
+			return
+		}
 	}
-	_ = s.conn.Close()
+	hangUp(s.conn)
 }

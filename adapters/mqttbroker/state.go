@@ -1,277 +1,169 @@
 package mqttbroker
 
 import (
-	"bytes"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/google/uuid"
 )
 
 // Bounds of a session's state.
 const (
 	maxSubscriptions = 16
-	maxQueued        = 100  // messages that wait for a device; the oldest go first
-	maxWindow        = 16   // QoS 1 messages to a device without PUBACK
-	maxUnreleased    = 1024 // QoS 2 publishes without PUBREL
+	maxFilter        = 256     // bytes of a filter
+	maxQueued        = 100     // messages that wait for a device; the oldest go first
+	maxQueuedBytes   = 1 << 20 // and their bytes, unless it is a single one
+	maxWindow        = 16      // QoS 1 messages to a device without PUBACK
+	maxUnreleased    = 1024    // QoS 2 publishes without PUBREL
 )
 
 // state is what a persistent session keeps while its device is away.
 type state struct {
+	// credential is what the session signed in with.
+	credential uuid.UUID
 	// expiresAt is set while it is parked; guarded by Broker.mu.
 	expiresAt time.Time
 
-	mu            sync.Mutex
+	mu sync.Mutex
+	// owner is the session that goes on with it; nil while the device is away.
+	owner         *session
 	subscriptions map[string]subscription
-	// pubrecs are the QoS 2 publishes that were taken and not released yet.
-	pubrecs map[uint16]struct{}
-	queue   []message
-	// unacked are the QoS 1 messages that were sent, in order.
-	unacked []sentMessage
-	nextID  uint16
+	// inbound are the QoS 2 publishes that are not released yet.
+	inbound map[uint16]*receipt
+	// queue holds the messages to the device; the first sent of them are on their
+	// way and wait for PUBACK.
+	queue  []queued
+	sent   int
+	bytes  int
+	lastID uint16
 }
 
 type subscription struct {
-	qos     byte
-	noLocal bool
+	qos        byte
+	noLocal    bool
+	keepRetain bool
 }
 
-type message struct {
-	topic   string
-	payload []byte
-	qos     byte
+// receipt is a QoS 2 publish that came in.
+type receipt struct {
+	taken bool
+	// waiting wants to know when it is, or is refused.
+	waiting []waiter
 }
 
-type sentMessage struct {
-	message
-	id uint16
+// waiter is an answer that a session owes.
+type waiter struct {
+	session *session
+	number  uint64
 }
 
-func newState() *state { return &state{} }
+// fate is what a QoS 2 publish is at its coming.
+type fate int
 
-// received reports whether a QoS 2 publish with the id is taken already.
-func (st *state) received(id uint16) bool {
+const (
+	fresh   fate = iota // to be handed over
+	pending             // it came before, and it is not known yet whether it is durable
+	taken               // it came before, and is
+)
+
+func newState(credential uuid.UUID) *state { return &state{credential: credential} }
+
+// adopt makes s, or nobody, the session that goes on with the state: what was on
+// its way to the device goes there again.
+func (st *state) adopt(s *session) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	_, ok := st.pubrecs[id]
-	return ok
+	st.owner, st.sent = s, 0
 }
 
-// keep notes that a QoS 2 publish is taken.
-func (st *state) keep(id uint16) {
+// receive notes a QoS 2 publish. With pending, w is answered together with the
+// first.
+func (st *state) receive(id uint16, w waiter) (fate, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.pubrecs == nil {
-		st.pubrecs = map[uint16]struct{}{}
+	r, known := st.inbound[id]
+	switch {
+	case known && r.taken:
+		return taken, nil
+	case known:
+		// Those of a session that is gone need no answer.
+		r.waiting = slices.DeleteFunc(r.waiting, func(other waiter) bool { return other.session != w.session })
+		r.waiting = append(r.waiting, w)
+		return pending, nil
+	case len(st.inbound) >= maxUnreleased:
+		return fresh, violation{receiveMaximumPassed, "too many QoS 2 publishes are not released"}
 	}
-	st.pubrecs[id] = struct{}{}
+	if st.inbound == nil {
+		st.inbound = map[uint16]*receipt{}
+	}
+	st.inbound[id] = &receipt{waiting: []waiter{w}}
+	return fresh, nil
 }
 
-// unreleased is how many QoS 2 publishes wait for their PUBREL.
-func (st *state) unreleased() int {
+// conclude answers a QoS 2 publish. One that was refused, or may not be durable,
+// is forgotten; but MQTT 3.1.1 is not told of a refusal and will release it.
+func (st *state) conclude(id uint16, err error) {
 	st.mu.Lock()
-	defer st.mu.Unlock()
-	return len(st.pubrecs)
+	r := st.inbound[id]
+	waiting := r.waiting
+	r.waiting = nil
+	r.taken = err == nil || refused(err) && slices.ContainsFunc(waiting, func(w waiter) bool { return w.session.version < 5 })
+	if !r.taken {
+		delete(st.inbound, id)
+	}
+	st.mu.Unlock()
+	for _, w := range waiting {
+		w.session.settle(w.number, err)
+	}
 }
 
-// release forgets a QoS 2 publish and reports whether it was known.
+// release forgets a QoS 2 publish and reports whether it was taken.
 func (st *state) release(id uint16) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	_, ok := st.pubrecs[id]
-	delete(st.pubrecs, id)
-	return ok
+	r, known := st.inbound[id]
+	if !known || !r.taken {
+		return false
+	}
+	delete(st.inbound, id)
+	return true
 }
 
-// granted is the QoS with which a subscription takes a message; ok is false when
-// none matches. At most QoS 1 is granted.
-func (st *state) granted(topic string, own bool) (qos byte, ok bool) {
+// subscribe notes a filter. ok is false when there are too many.
+func (st *state) subscribe(filter string, sub subscription) (ok bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for filter, sub := range st.subscriptions {
-		if matches(filter, topic) && !(own && sub.noLocal) {
-			ok = true
-			qos = max(qos, sub.qos)
-		}
-	}
-	return qos, ok
-}
-
-// echo returns what gives a publish back to its own device, if that subscribed to
-// the topic; called once the reading is durable.
-func (s *session) echo(topic string, p publish) func() {
-	qos, ok := s.state.granted(topic, true)
-	if !ok {
-		return func() {}
-	}
-	m := message{topic: topic, payload: bytes.Clone(p.payload), qos: min(qos, p.qos)}
-	return func() { s.deliver(m) }
-}
-
-// deliver queues a message for the device and sends what may go.
-func (s *session) deliver(m message) {
-	s.state.mu.Lock()
-	if len(s.state.queue) >= maxQueued {
-		s.state.queue = s.state.queue[1:]
-	}
-	s.state.queue = append(s.state.queue, m)
-	s.state.mu.Unlock()
-	s.pump()
-}
-
-// pump sends queued messages as far as the device's window allows.
-func (s *session) pump() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.state
-	st.mu.Lock()
-	for len(st.queue) > 0 {
-		m := st.queue[0]
-		if m.qos > 0 && len(st.unacked) >= s.window {
-			break
-		}
-		st.queue = st.queue[1:]
-		var id uint16
-		if m.qos > 0 {
-			id = st.newID()
-			st.unacked = append(st.unacked, sentMessage{m, id})
-		}
-		s.out = appendPublish(s.out, m, id, m.qos, s.version, false)
-	}
-	st.mu.Unlock()
-	s.flush()
-}
-
-// newID draws a packet identifier that is not in use. The caller holds mu.
-func (st *state) newID() uint16 {
-	for {
-		st.nextID++
-		used := st.nextID == 0
-		for _, m := range st.unacked {
-			used = used || m.id == st.nextID
-		}
-		if !used {
-			return st.nextID
-		}
-	}
-}
-
-// resend sends again what the device has not acknowledged before it left.
-func (s *session) resend() error {
-	s.mu.Lock()
-	s.state.mu.Lock()
-	for _, m := range s.state.unacked {
-		s.out = appendPublish(s.out, m.message, m.id, m.qos, s.version, true)
-	}
-	s.state.mu.Unlock()
-	s.flush()
-	s.mu.Unlock()
-	s.pump()
-	return nil
-}
-
-// onPuback notes that the device has a message.
-func (s *session) onPuback(body []byte) error {
-	id, err := parseID(body)
-	if err != nil {
-		return err
-	}
-	st := s.state
-	st.mu.Lock()
-	for i, m := range st.unacked {
-		if m.id == id {
-			st.unacked = append(st.unacked[:i], st.unacked[i+1:]...)
-			break
-		}
-	}
-	st.mu.Unlock()
-	s.pump()
-	return nil
-}
-
-// onSubscribe grants filters within the source's own topics, up to QoS 1.
-func (s *session) onSubscribe(h header, body []byte) error {
-	pk := packets.Packet{ProtocolVersion: s.version, FixedHeader: packets.FixedHeader{Type: h.kind, Remaining: h.remaining, Qos: 1}}
-	if err := decodeSafely(pk.SubscribeDecode, body); err != nil {
-		return violation{malformedPacket, err.Error()}
-	}
-	if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
-		return violation{code.Code, code.Reason}
-	}
-	ack := packets.Packet{
-		ProtocolVersion: s.version, FixedHeader: packets.FixedHeader{Type: packets.Suback}, PacketID: pk.PacketID,
-		ReasonCodes: make([]byte, len(pk.Filters)),
-	}
-	for i, f := range pk.Filters {
-		ack.ReasonCodes[i] = s.subscribe(f)
-	}
-	var buf bytes.Buffer
-	if err := ack.SubackEncode(&buf); err != nil {
-		return err
-	}
-	return s.write(buf.Bytes())
-}
-
-// subscribe grants one filter and returns its reason code.
-func (s *session) subscribe(f packets.Subscription) byte {
-	if !s.mayHear(f.Filter) {
-		if s.version < 5 {
-			return 0x80
-		}
-		return notAuthorized
-	}
-	st := s.state
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if _, known := st.subscriptions[f.Filter]; !known && len(st.subscriptions) >= maxSubscriptions {
-		if s.version < 5 {
-			return 0x80
-		}
-		return packets.ErrQuotaExceeded.Code
+	if _, known := st.subscriptions[filter]; !known && len(st.subscriptions) >= maxSubscriptions {
+		return false
 	}
 	if st.subscriptions == nil {
 		st.subscriptions = map[string]subscription{}
 	}
-	sub := subscription{qos: min(f.Qos, 1), noLocal: f.NoLocal}
-	st.subscriptions[f.Filter] = sub
-	return sub.qos
+	st.subscriptions[filter] = sub
+	return true
 }
 
-// onUnsubscribe drops filters.
-func (s *session) onUnsubscribe(h header, body []byte) error {
-	pk := packets.Packet{ProtocolVersion: s.version, FixedHeader: packets.FixedHeader{Type: h.kind, Remaining: h.remaining, Qos: 1}}
-	if err := decodeSafely(pk.UnsubscribeDecode, body); err != nil {
-		return violation{malformedPacket, err.Error()}
-	}
-	if pk.PacketID == 0 || len(pk.Filters) == 0 {
-		return violation{protocolError, "UNSUBSCRIBE without identifier or filter"}
-	}
-	ack := packets.Packet{
-		ProtocolVersion: s.version, FixedHeader: packets.FixedHeader{Type: packets.Unsuback}, PacketID: pk.PacketID,
-		ReasonCodes: make([]byte, len(pk.Filters)),
-	}
-	st := s.state
+// unsubscribe drops a filter and reports whether it was there.
+func (st *state) unsubscribe(filter string) bool {
 	st.mu.Lock()
-	for i, f := range pk.Filters {
-		if _, known := st.subscriptions[f.Filter]; !known {
-			ack.ReasonCodes[i] = packets.CodeNoSubscriptionExisted.Code
-		}
-		delete(st.subscriptions, f.Filter)
-	}
-	st.mu.Unlock()
-	var buf bytes.Buffer
-	if err := ack.UnsubackEncode(&buf); err != nil {
-		return err
-	}
-	return s.write(buf.Bytes())
+	defer st.mu.Unlock()
+	_, known := st.subscriptions[filter]
+	delete(st.subscriptions, filter)
+	return known
 }
 
-// decodeSafely turns the library's panics on truncated packets into errors.
-func decodeSafely(decode func([]byte) error, body []byte) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = packets.ErrMalformedPacket
+// granted is how the device's subscriptions take a message of its own, with the
+// highest QoS of them; ok is false when none does.
+func (st *state) granted(topic string) (sub subscription, ok bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for filter, each := range st.subscriptions {
+		if !each.noLocal && matches(filter, topic) {
+			ok = true
+			sub.qos = max(sub.qos, each.qos)
+			sub.keepRetain = sub.keepRetain || each.keepRetain
 		}
-	}()
-	return decode(body)
+	}
+	return sub, ok
 }

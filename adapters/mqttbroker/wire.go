@@ -1,7 +1,6 @@
 package mqttbroker
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -13,20 +12,31 @@ import (
 
 // Reason codes that the broker sends (MQTT 5.0, 2.4).
 const (
-	success              byte = 0x00
-	malformedPacket      byte = 0x81
-	protocolError        byte = 0x82
-	notAuthorized        byte = 0x87
-	serverBusy           byte = 0x89
-	serverShuttingDown   byte = 0x8B
-	keepAliveTimeout     byte = 0x8D
-	sessionTakenOver     byte = 0x8E
-	packetIDNotFound     byte = 0x92
-	receiveMaximumPassed byte = 0x93
-	topicAliasInvalid    byte = 0x94
-	packetTooLarge       byte = 0x95
-	administrativeAction byte = 0x98
-	payloadInvalid       byte = 0x99
+	success               byte = 0x00
+	noSubscription        byte = 0x11
+	subscriptionFailed    byte = 0x80 // MQTT 3.1.1 has no other
+	malformedPacket       byte = 0x81
+	protocolError         byte = 0x82
+	unsupportedProtocol   byte = 0x84
+	clientIDInvalid       byte = 0x85
+	badCredentials        byte = 0x86
+	notAuthorized         byte = 0x87
+	serverUnavailable     byte = 0x88
+	serverBusy            byte = 0x89
+	serverShuttingDown    byte = 0x8B
+	badAuthentication     byte = 0x8C
+	keepAliveTimeout      byte = 0x8D
+	sessionTakenOver      byte = 0x8E
+	filterInvalid         byte = 0x8F
+	packetIDNotFound      byte = 0x92
+	receiveMaximumPassed  byte = 0x93
+	topicAliasInvalid     byte = 0x94
+	packetTooLarge        byte = 0x95
+	quotaExceeded         byte = 0x97
+	administrativeAction  byte = 0x98
+	payloadInvalid        byte = 0x99
+	noSharedSubscriptions byte = 0x9E
+	noSubscriptionIDs     byte = 0xA1
 )
 
 // violation is a breach of the protocol: the session ends with its code.
@@ -37,6 +47,8 @@ type violation struct {
 
 func (v violation) Error() string { return v.text }
 
+func malformed(text string) error { return violation{malformedPacket, text} }
+
 // header is a packet's first byte and its length.
 type header struct {
 	kind      byte
@@ -44,49 +56,60 @@ type header struct {
 	remaining int
 }
 
-func (h header) qos() byte { return h.flags >> 1 & 3 }
-func (h header) dup() bool { return h.flags&8 != 0 }
+func (h header) qos() byte    { return h.flags >> 1 & 3 }
+func (h header) dup() bool    { return h.flags&8 != 0 }
+func (h header) retain() bool { return h.flags&1 != 0 }
 
-// readHeader reads a fixed header. max bounds the packet.
-func readHeader(r *bufio.Reader, max int) (header, error) {
+// readHeader reads a fixed header. limit bounds the whole packet in bytes.
+func readHeader(r io.ByteReader, limit int) (header, error) {
 	first, err := r.ReadByte()
 	if err != nil {
 		return header{}, err
 	}
 	h := header{kind: first >> 4, flags: first & 15}
+	size := 1
 	for shift := 0; ; shift += 7 {
 		if shift > 21 {
-			return header{}, violation{malformedPacket, "the remaining length has more than 4 bytes"}
+			return header{}, malformed("the remaining length has more than 4 bytes")
 		}
 		b, err := r.ReadByte()
 		if err != nil {
 			return header{}, noEOF(err)
 		}
+		size++
 		h.remaining |= int(b&127) << shift
-		if b&128 == 0 {
-			break
+		if b&128 != 0 {
+			continue
 		}
+		if b == 0 && shift > 0 {
+			return header{}, malformed("the remaining length has a byte too many")
+		}
+		break
 	}
-	if h.remaining > max {
+	if size+h.remaining > limit {
 		return header{}, violation{packetTooLarge, "the packet is too large"}
 	}
-	switch h.kind {
-	case packets.Publish:
-		if h.qos() == 3 || (h.qos() == 0 && h.dup()) {
-			return header{}, violation{malformedPacket, "the flags of PUBLISH are wrong"}
-		}
-	case packets.Pubrel, packets.Subscribe, packets.Unsubscribe:
-		if h.flags != 2 {
-			return header{}, violation{malformedPacket, "the fixed header's flags are wrong"}
-		}
-	default:
-		if h.flags != 0 {
-			return header{}, violation{malformedPacket, "the fixed header's flags are wrong"}
-		}
+	if !h.flagsValid() {
+		return header{}, malformed("the fixed header's flags are wrong")
 	}
 	return h, nil
 }
 
+// flagsValid checks the flags of the fixed header, which only PUBLISH may choose.
+func (h header) flagsValid() bool {
+	switch h.kind {
+	case packets.Reserved:
+		return false
+	case packets.Publish:
+		return h.qos() < 3 && (h.qos() > 0 || !h.dup())
+	case packets.Pubrel, packets.Subscribe, packets.Unsubscribe:
+		return h.flags == 2
+	default:
+		return h.flags == 0
+	}
+}
+
+// noEOF makes an end inside a packet what it is: unexpected.
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -94,49 +117,8 @@ func noEOF(err error) error {
 	return err
 }
 
-// publish is an incoming PUBLISH. Its parts point into the packet's bytes.
-type publish struct {
-	qos     byte
-	dup     bool
-	id      uint16
-	topic   []byte
-	payload []byte
-}
-
-// parsePublish reads a PUBLISH. version is the protocol's: 4 or 5.
-func parsePublish(h header, body []byte, version byte) (publish, error) {
-	p := publish{qos: h.qos(), dup: h.dup()}
-	topic, rest, ok := takeText(body)
-	if !ok || !utf8.Valid(topic) || bytes.IndexByte(topic, 0) >= 0 {
-		return p, violation{malformedPacket, "the topic is malformed"}
-	}
-	if bytes.ContainsAny(topic, "+#") {
-		return p, violation{malformedPacket, "a topic to publish to has no wildcards"}
-	}
-	p.topic = topic
-	if p.qos > 0 {
-		if len(rest) < 2 {
-			return p, violation{malformedPacket, "the packet identifier is missing"}
-		}
-		p.id, rest = binary.BigEndian.Uint16(rest), rest[2:]
-		if p.id == 0 {
-			return p, violation{protocolError, "the packet identifier is 0"}
-		}
-	}
-	if version == 5 {
-		var err error
-		if rest, err = skipPublishProperties(rest); err != nil {
-			return p, err
-		}
-	}
-	if len(topic) == 0 {
-		return p, violation{protocolError, "the topic is empty"}
-	}
-	p.payload = rest
-	return p, nil
-}
-
-func takeText(b []byte) (text, rest []byte, ok bool) {
+// takeBytes reads a length of two bytes and what it counts.
+func takeBytes(b []byte) (value, rest []byte, ok bool) {
 	if len(b) < 2 {
 		return nil, nil, false
 	}
@@ -147,120 +129,115 @@ func takeText(b []byte) (text, rest []byte, ok bool) {
 	return b[2 : 2+n], b[2+n:], true
 }
 
-// takeLength reads a variable byte integer.
+// takeText is takeBytes for a UTF-8 string, which holds no U+0000.
+func takeText(b []byte) (text, rest []byte, ok bool) {
+	text, rest, ok = takeBytes(b)
+	if !ok || !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, nil, false
+	}
+	return text, rest, true
+}
+
+// takeLength reads a variable byte integer, which has no byte too many.
 func takeLength(b []byte) (n int, rest []byte, ok bool) {
 	for i := 0; i < 4 && i < len(b); i++ {
 		n |= int(b[i]&127) << (7 * i)
 		if b[i]&128 == 0 {
-			return n, b[i+1:], true
+			return n, b[i+1:], i == 0 || b[i] != 0
 		}
 	}
 	return 0, nil, false
 }
 
-var errProperties = violation{malformedPacket, "the properties of PUBLISH are malformed"} //nolint:gochecknoglobals // a constant
-
-// skipPublishProperties checks and passes over the properties of a PUBLISH
-// (MQTT 5.0, 3.3.2.3): none of them changes what a reading says.
-func skipPublishProperties(b []byte) (rest []byte, err error) {
-	n, b, ok := takeLength(b)
-	if !ok || n > len(b) {
-		return nil, errProperties
+// takeID reads a packet identifier, which is not 0.
+func takeID(b []byte) (id uint16, rest []byte, err error) {
+	if len(b) < 2 {
+		return 0, nil, malformed("the packet identifier is missing")
 	}
-	props, rest := b[:n], b[n:]
-	for len(props) > 0 {
-		kind := props[0]
-		props = props[1:]
-		size := 0
-		switch kind {
-		case packets.PropPayloadFormat:
-			size = 1
-		case packets.PropMessageExpiryInterval:
-			size = 4
-		case packets.PropTopicAlias:
-			return nil, violation{topicAliasInvalid, "topic aliases are not taken"}
-		case packets.PropSubscriptionIdentifier:
-			return nil, violation{protocolError, "a client sends no subscription identifier with PUBLISH"}
-		case packets.PropContentType, packets.PropResponseTopic, packets.PropCorrelationData:
-			if _, props, ok = takeText(props); !ok {
-				return nil, errProperties
-			}
-		case packets.PropUser:
-			if _, props, ok = takeText(props); ok {
-				_, props, ok = takeText(props)
-			}
-			if !ok {
-				return nil, errProperties
-			}
-		default:
-			return nil, errProperties
-		}
-		if size > len(props) {
-			return nil, errProperties
-		}
-		props = props[size:]
+	if id = binary.BigEndian.Uint16(b); id == 0 {
+		return 0, nil, violation{protocolError, "the packet identifier is 0"}
 	}
-	return rest, nil
+	return id, b[2:], nil
 }
 
-// parseID reads the packet identifier that PUBACK, PUBREC, PUBREL and PUBCOMP
-// begin with.
-func parseID(body []byte) (uint16, error) {
-	if len(body) < 2 {
-		return 0, violation{malformedPacket, "the packet identifier is missing"}
-	}
-	return binary.BigEndian.Uint16(body), nil
-}
-
-// appendAck appends a PUBACK, PUBREC, PUBREL or PUBCOMP. MQTT 3.1.1 has no reason
-// code, MQTT 5 leaves out that of success.
+// appendAck appends a PUBACK, PUBREC or PUBCOMP. MQTT 3.1.1 has no reason code,
+// MQTT 5 leaves out that of success.
 func appendAck(dst []byte, kind byte, id uint16, code, version byte) []byte {
-	first := kind << 4
-	if kind == packets.Pubrel {
-		first |= 2
-	}
 	if version < 5 || code == success {
-		return append(dst, first, 2, byte(id>>8), byte(id))
+		return append(dst, kind<<4, 2, byte(id>>8), byte(id))
 	}
-	return append(dst, first, 3, byte(id>>8), byte(id), code)
+	return append(dst, kind<<4, 3, byte(id>>8), byte(id), code)
 }
 
-// appendPublish appends a PUBLISH to a device.
-func appendPublish(dst []byte, m message, id uint16, qos, version byte, dup bool) []byte {
-	first := byte(packets.Publish)<<4 | qos<<1
-	if dup {
-		first |= 8
-	}
+// appendDisconnect appends a DISCONNECT of MQTT 5.
+func appendDisconnect(dst []byte, code byte) []byte {
+	return append(dst, packets.Disconnect<<4, 2, code, 0)
+}
+
+// publishSize is how many bytes appendPublish appends.
+func publishSize(m message, version byte) int {
+	size := publishRest(m, version)
+	return 1 + lengthSize(size) + size
+}
+
+// publishRest is the remaining length of a PUBLISH.
+func publishRest(m message, version byte) int {
 	size := 2 + len(m.topic) + len(m.payload)
-	if qos > 0 {
+	if m.qos > 0 {
 		size += 2
 	}
 	if version == 5 {
-		size++
+		n := len(m.properties)
+		if !m.expires.IsZero() {
+			n += expiryProperty
+		}
+		size += lengthSize(n) + n
 	}
-	dst = appendLength(append(dst, first), size)
-	dst = append(dst, byte(len(m.topic)>>8), byte(len(m.topic)))
-	dst = append(dst, m.topic...)
-	if qos > 0 {
-		dst = append(dst, byte(id>>8), byte(id))
+	return size
+}
+
+// expiryProperty is the size of a message expiry interval with its identifier.
+const expiryProperty = 5
+
+// appendPublish appends a PUBLISH to a device. seconds are what is left of a
+// message that expires.
+func appendPublish(dst []byte, m message, id uint16, version byte, dup bool, seconds uint32) []byte {
+	first := packets.Publish<<4 | m.qos<<1
+	if dup {
+		first |= 8
+	}
+	if m.retain {
+		first |= 1
+	}
+	dst = appendLength(append(dst, first), publishRest(m, version))
+	dst = append(binary.BigEndian.AppendUint16(dst, uint16(len(m.topic))), m.topic...) //nolint:gosec // it came with two bytes of length
+	if m.qos > 0 {
+		dst = binary.BigEndian.AppendUint16(dst, id)
 	}
 	if version == 5 {
-		dst = append(dst, 0) // no properties
+		n := len(m.properties)
+		if !m.expires.IsZero() {
+			dst = append(appendLength(dst, n+expiryProperty), packets.PropMessageExpiryInterval)
+			dst = binary.BigEndian.AppendUint32(dst, seconds)
+		} else {
+			dst = appendLength(dst, n)
+		}
+		dst = append(dst, m.properties...)
 	}
 	return append(dst, m.payload...)
 }
 
 func appendLength(dst []byte, n int) []byte {
-	for {
-		b := byte(n & 127)
-		if n >>= 7; n == 0 {
-			return append(dst, b)
-		}
-		dst = append(dst, b|128)
+	for ; n > 127; n >>= 7 {
+		dst = append(dst, byte(n)|128)
 	}
+	return append(dst, byte(n))
 }
 
-// appendDisconnect appends a DISCONNECT of MQTT 5.
-func appendDisconnect(dst []byte, code byte) []byte {
-	return append(dst, byte(packets.Disconnect)<<4, 2, code, 0)
+func lengthSize(n int) int {
+	size := 1
+	for ; n > 127; n >>= 7 {
+		size++
+	}
+	return size
 }
