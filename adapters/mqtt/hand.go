@@ -15,10 +15,13 @@ import (
 )
 
 // hand is what one connection has received and not yet acknowledged. Its size is
-// bounded by the window that the broker keeps to, and by bytes.
+// bounded by the window and by bytes, also where the broker does not keep to the
+// window: then it reads no further. (Mosquitto 2.0 does not: with messages queued,
+// every acknowledgement brings a whole window more.)
 type hand struct {
 	s      *Subscriber
 	client *paho.Client
+	pinger *paho.DefaultPinger
 	// life ends with the hand, working with the taking of further messages.
 	life, working context.Context //nolint:containedctx // they are the hand's own, not a call's
 	stop, halt    context.CancelFunc
@@ -27,10 +30,11 @@ type hand struct {
 	queue  chan *paho.Publish
 	failed chan struct{} // there is something in again
 	ready  chan struct{} // there is something in settled
+	room   chan struct{} // some are acknowledged
+	gone   chan struct{} // the connection is
 
 	mu       sync.Mutex
-	room     sync.Cond       // bytes became fewer, or the connection is lost
-	lost     bool            // the connection is
+	closed   bool            // gone is
 	received uint64          // messages of QoS 1 so far
 	held     int             // of them not acknowledged on the wire
 	bytes    int             // of those
@@ -47,35 +51,33 @@ type hand struct {
 // until stop.
 func newHand(ctx context.Context, s *Subscriber) *hand {
 	h := &hand{
-		s: s, queue: make(chan *paho.Publish, 2*int(s.cfg.Window)),
-		failed: make(chan struct{}, 1), ready: make(chan struct{}, 1), delay: s.cfg.RetryMin,
+		s: s, pinger: paho.NewDefaultPinger(), delay: s.cfg.RetryMin, queue: make(chan *paho.Publish, 2*int(s.cfg.Window)),
+		failed: make(chan struct{}, 1), ready: make(chan struct{}, 1), room: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
-	h.room.L = &h.mu
 	h.life, h.stop = context.WithCancel(ctx)
 	h.working, h.halt = context.WithCancel(h.life)
 	return h
 }
 
 // take queues a message that came in. It never waits, since it holds up the whole
-// connection, and reports false when the broker does not keep to the window.
-func (h *hand) take(p *paho.Publish) bool {
-	if p.QoS == 0 && (len(h.queue) >= int(h.s.cfg.Window) || h.over(len(p.Payload))) {
-		h.s.dropped.Add(1)
-		return true
+// connection: what is acknowledged has its room, see counted, and what is not may
+// be lost.
+func (h *hand) take(p *paho.Publish) {
+	if p.QoS > 0 || (len(h.queue) < int(h.s.cfg.Window) && !h.full()) {
+		select {
+		case h.queue <- p:
+			return
+		default:
+		}
 	}
-	select {
-	case h.queue <- p:
-		return true
-	default:
-		return false
-	}
+	h.s.dropped.Add(1)
 }
 
-// over reports whether so many bytes more are too many.
-func (h *hand) over(more int) bool {
+// full reports whether no more is to be read.
+func (h *hand) full() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.bytes+more > h.s.cfg.WindowBytes
+	return h.held >= int(h.s.cfg.Window) || h.bytes > h.s.cfg.WindowBytes
 }
 
 // work submits what comes in, and once more what could not be stored.
@@ -283,21 +285,38 @@ type counted struct {
 	hand *hand
 }
 
-// PacketReceived counts messages. It reads no further while too many bytes are in
-// hand: the broker's sending stalls with it.
+// PacketReceived counts messages, and reads no further while too many are in
+// hand: the broker's sending stalls with it. At the end it reads on, up to the
+// broker's last answer, and leaves the messages to the next connection.
 func (c *counted) PacketReceived(p *packets.ControlPacket, to chan<- *packets.Publish) error {
+	h := c.hand
 	if message, ok := p.Content.(*packets.Publish); ok {
-		h := c.hand
-		h.mu.Lock()
-		for h.bytes > h.s.cfg.WindowBytes && !h.lost {
-			h.room.Wait()
+		if !h.awaitRoom() {
+			return nil
 		}
+		h.mu.Lock()
 		h.received++
 		h.held++
 		h.bytes += len(message.Payload)
 		h.mu.Unlock()
 	}
 	return c.State.PacketReceived(p, to)
+}
+
+// awaitRoom reports whether a message is to be taken.
+func (h *hand) awaitRoom() bool {
+	for h.full() {
+		select {
+		case <-h.room:
+		case <-time.After(h.s.cfg.KeepAlive / 4):
+			h.pinger.PingResp() // it is we who do not listen
+		case <-h.working.Done():
+			return false
+		case <-h.gone:
+			return false
+		}
+	}
+	return h.working.Err() == nil
 }
 
 // Ack sends an acknowledgement.
@@ -309,7 +328,7 @@ func (c *counted) Ack(p *packets.Publish) error {
 	h.held--
 	h.owed--
 	h.bytes -= len(p.Payload)
-	h.room.Broadcast()
+	signal(h.room)
 	return err
 }
 
@@ -317,8 +336,10 @@ func (c *counted) Ack(p *packets.Publish) error {
 func (c *counted) ConnectionLost(p *packets.Disconnect) error {
 	h := c.hand
 	h.mu.Lock()
-	h.lost = true
-	h.room.Broadcast()
+	if !h.closed {
+		h.closed = true
+		close(h.gone)
+	}
 	h.mu.Unlock()
 	return c.State.ConnectionLost(p)
 }

@@ -110,7 +110,7 @@ func (m *member) connection(ctx context.Context) error {
 	m.running.Go(h.work)
 	m.running.Go(h.acknowledge)
 
-	err = m.subscribed(live, client)
+	err = m.subscribed(live, client, h)
 	goodbye := &paho.Disconnect{}
 	if ctx.Err() != nil {
 		goodbye = m.finish(context.WithoutCancel(ctx), client, h)
@@ -138,13 +138,11 @@ func (m *member) dial(ctx context.Context) (net.Conn, error) {
 func (m *member) clientConfig(conn net.Conn, h *hand, end context.CancelCauseFunc) paho.ClientConfig {
 	return paho.ClientConfig{
 		Conn: conn, ClientID: m.clientID, PacketTimeout: connectTimeout,
-		Session:                    &counted{State: state.NewInMemory(), hand: h},
+		PingHandler: h.pinger, Session: &counted{State: state.NewInMemory(), hand: h},
 		EnableManualAcknowledgment: true, SendAcksInterval: ackInterval,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){
 			func(p paho.PublishReceived) (bool, error) {
-				if !h.take(p.Packet) {
-					end(errors.New("the broker sent more than the window allows"))
-				}
+				h.take(p.Packet)
 				return true, nil
 			},
 		},
@@ -182,7 +180,7 @@ func refusedBy(code byte, reason string) error { return &Refused{Code: code, Rea
 // subscribed asks for the readings of all sources until it is granted, and again
 // from time to time. It returns when the connection or the subscriber ends, or
 // when the broker does not answer.
-func (m *member) subscribed(live context.Context, client *paho.Client) error {
+func (m *member) subscribed(live context.Context, client *paho.Client, h *hand) error {
 	retry := m.cfg.RetryMin
 	for {
 		err := m.subscribe(live, client)
@@ -193,6 +191,8 @@ func (m *member) subscribed(live context.Context, client *paho.Client) error {
 		case err == nil:
 			m.grant(live, true)
 			retry = m.cfg.RetryMin
+		case errors.Is(err, context.DeadlineExceeded) && h.full():
+			// It may well be behind the messages that are not read.
 		case errors.Is(err, context.DeadlineExceeded):
 			return fmt.Errorf("no answer to the subscription: %w", err)
 		default:
@@ -276,6 +276,11 @@ func (m *member) finish(ctx context.Context, client *paho.Client, h *hand) *paho
 		m.log.WarnContext(ctx, "the MQTT broker keeps messages for this process, which leaves the share group", "error", err)
 	}
 	h.drain(ctx)
+	// When the broker answers, it has read the acknowledgements. Without that a
+	// start that follows at once would take the connection over before it does.
+	asking, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
+	_ = m.subscribe(asking, client)
 	return goodbye
 }
 
