@@ -4,13 +4,13 @@ import (
 	"context"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"ampra/core/change"
 	"ampra/core/clock"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // maxRemembered bounds the registry: about 100 MB at the very most, and none of

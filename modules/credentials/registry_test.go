@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
 	"ampra/core/change"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/modules/credentials"
 	"ampra/test/fake"
-
-	"github.com/google/uuid"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -186,7 +186,7 @@ func TestAnAnswerThatWasReadBeforeAChangeIsNotRemembered(t *testing.T) {
 	r.records.set(func() { r.records.holding, r.records.reading = make(chan struct{}), make(chan struct{}) })
 	signedIn := make(chan error, 1)
 	go func() {
-		_, err := r.gate.SignInMQTT(context.Background(), r.records.source.ClientID(), "", r.secret)
+		_, err := r.gate.SignInMQTT(t.Context(), r.records.source.ClientID(), "", r.secret)
 		signedIn <- err
 	}()
 	<-r.records.reading // the old credential has been read

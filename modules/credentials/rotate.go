@@ -4,14 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/change"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // Rotate replaces the credential of one of the actor's sources and returns the
@@ -42,7 +42,10 @@ func (s *Service) Rotate(ctx context.Context, who actor.Actor, source uuid.UUID,
 	if err != nil {
 		return credential.Secret{}, err
 	}
-	return secret, s.settle(ctx, seq)
+	if err := s.settle(ctx, seq); err != nil {
+		return credential.Secret{}, err
+	}
+	return secret, nil
 }
 
 // RotateWithin is Rotate inside a transaction of the caller's, who has checked

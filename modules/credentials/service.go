@@ -8,14 +8,14 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/google/uuid"
+
 	"ampra/core/audit"
 	"ampra/core/change"
 	"ampra/core/clock"
 	"ampra/core/credential"
 	"ampra/core/sunsource"
 	"ampra/core/transaction"
-
-	"github.com/google/uuid"
 )
 
 // Deps are the ports that the use cases stand on.

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // Reveal returns the current secret of a source that the caller has found to be
@@ -28,7 +28,10 @@ func (s *Service) Reveal(ctx context.Context, who actor.Actor, source uuid.UUID)
 	if err != nil {
 		return credential.Secret{}, err
 	}
-	return secret, s.note(ctx, who, audit.CredentialsShown, source)
+	if err := s.note(ctx, who, audit.CredentialsShown, source); err != nil {
+		return credential.Secret{}, err
+	}
+	return secret, nil
 }
 
 func open(sealer credential.Sealer, c credential.Credential) (credential.Secret, error) {

@@ -7,12 +7,12 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/clock"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // GateDeps are what the gate stands on.

@@ -5,10 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/clock"
 	"ampra/core/credential"
-
-	"github.com/google/uuid"
 )
 
 // lastFlush bounds the flush at the end.

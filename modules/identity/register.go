@@ -29,20 +29,30 @@ type Registration struct {
 // Overseer; it is made from loopback or with the setup token. After that it needs
 // open registration. Not allowed is Forbidden, a taken e-mail a Conflict.
 func (s *Service) Register(ctx context.Context, r Registration) (SignedIn, error) {
-	any, err := s.d.Users.Any(ctx)
+	signed, err := s.register(ctx, r)
+	if errors.Is(err, errNotFirst) {
+		return s.register(ctx, r)
+	}
+	return signed, err
+}
+
+// errNotFirst says that somebody else made the first account meanwhile, so that
+// the rule for all others holds.
+var errNotFirst = errors.New("the first account was made meanwhile")
+
+func (s *Service) register(ctx context.Context, r Registration) (SignedIn, error) {
+	exists, err := s.d.Users.Any(ctx)
 	if err != nil {
 		return SignedIn{}, err
 	}
+	role := actor.User
 	switch {
-	case any && !s.cfg.OpenRegistration:
+	case exists && !s.cfg.OpenRegistration:
 		return SignedIn{}, fault.New(fault.Forbidden, "Registration is closed. Ask an Admin of this installation for an account.")
-	case !any:
+	case !exists:
 		if err := s.mayBeFirst(ctx, r); err != nil {
 			return SignedIn{}, err
 		}
-	}
-	role := actor.User
-	if !any {
 		role = actor.Overseer
 	}
 	user, err := s.prepare(r, role)
@@ -52,16 +62,32 @@ func (s *Service) Register(ctx context.Context, r Registration) (SignedIn, error
 	var signed SignedIn
 	err = s.d.Transactions.Run(ctx, func(ctx context.Context) error {
 		create := s.d.Users.Create
-		if !any {
-			create = s.d.Users.CreateFirst
+		if !exists {
+			create = s.createFirst
 		}
 		if err := create(ctx, user); err != nil {
 			return err
 		}
+		if err := s.note(ctx, actor.Actor{UserID: user.ID}, audit.UserCreated, user.ID, string(role)); err != nil {
+			return err
+		}
+		var err error
 		signed, err = s.newSession(ctx, user)
 		return err
 	})
-	return signed, err
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return signed, nil
+}
+
+// createFirst is CreateFirst with an error that can be told from other refusals.
+func (s *Service) createFirst(ctx context.Context, user identity.User) error {
+	err := s.d.Users.CreateFirst(ctx, user)
+	if fault.Is(err, fault.Forbidden) {
+		return errNotFirst
+	}
+	return err
 }
 
 func (s *Service) mayBeFirst(ctx context.Context, r Registration) error {
@@ -128,33 +154,42 @@ func (s *Service) CreateUser(ctx context.Context, who actor.Actor, n NewUser) (i
 	if n.Role.Rank() > who.Role.Rank() {
 		return identity.User{}, fault.New(fault.Forbidden, "A role above your own can't be given.")
 	}
-	return s.addUser(ctx, who, n)
+	return s.addUser(ctx, who, n, s.d.Users.Create)
 }
 
 // AddUser makes an account for the operator at the machine's own command line,
 // who needs no session. The first one is the Overseer.
 func (s *Service) AddUser(ctx context.Context, n NewUser) (identity.User, error) {
-	any, err := s.d.Users.Any(ctx)
+	exists, err := s.d.Users.Any(ctx)
 	if err != nil {
 		return identity.User{}, err
 	}
-	if !any {
-		n.Role = actor.Overseer
+	if !exists {
+		first := n
+		first.Role = actor.Overseer
+		user, err := s.addUser(ctx, actor.Actor{}, first, s.createFirst)
+		if !errors.Is(err, errNotFirst) {
+			return user, err
+		}
 	}
-	return s.addUser(ctx, actor.Actor{}, n)
+	return s.addUser(ctx, actor.Actor{}, n, s.d.Users.Create)
 }
 
-func (s *Service) addUser(ctx context.Context, who actor.Actor, n NewUser) (identity.User, error) {
+func (s *Service) addUser(ctx context.Context, who actor.Actor, n NewUser, create func(context.Context, identity.User) error) (identity.User, error) {
 	user, err := s.prepare(Registration{Email: n.Email, Password: n.Password, Unreadable: n.Unreadable}, n.Role)
 	if err != nil {
 		return identity.User{}, err
 	}
-	return user, s.d.Transactions.Run(ctx, func(ctx context.Context) error {
-		if err := s.d.Users.Create(ctx, user); err != nil {
+	err = s.d.Transactions.Run(ctx, func(ctx context.Context) error {
+		if err := create(ctx, user); err != nil {
 			return err
 		}
 		return s.note(ctx, who, audit.UserCreated, user.ID, string(user.Role))
 	})
+	if err != nil {
+		return identity.User{}, err
+	}
+	return user, nil
 }
 
 // Users lists all accounts for the operator at the command line.
@@ -163,13 +198,16 @@ func (s *Service) Users(ctx context.Context) ([]identity.User, error) { return s
 // PrepareSetup stores a fresh setup token and returns it, while there is no
 // account yet; "" afterwards.
 func (s *Service) PrepareSetup(ctx context.Context) (string, error) {
-	any, err := s.d.Users.Any(ctx)
-	if err != nil || any {
+	exists, err := s.d.Users.Any(ctx)
+	if err != nil || exists {
 		return "", err
 	}
 	text, digest, err := identity.NewOpaque(s.d.Random, "setup_")
 	if err != nil {
 		return "", err
 	}
-	return text, s.d.Setup.Put(ctx, digest)
+	if err := s.d.Setup.Put(ctx, digest); err != nil {
+		return "", err
+	}
+	return text, nil
 }

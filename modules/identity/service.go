@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/clock"
 	"ampra/core/identity"
 	"ampra/core/transaction"
-
-	"github.com/google/uuid"
 )
 
 // Config holds the settings of the use cases.

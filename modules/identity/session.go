@@ -23,10 +23,28 @@ func (s *Service) Login(ctx context.Context, email, password string) (SignedIn, 
 	if err != nil {
 		return SignedIn{}, err
 	}
+	wrong := fault.New(fault.Unauthenticated, "The e-mail or the password is wrong.")
 	if !ok {
-		return SignedIn{}, fault.New(fault.Unauthenticated, "The e-mail or the password is wrong.")
+		return SignedIn{}, wrong
 	}
-	return s.newSession(ctx, user)
+	var signed SignedIn
+	err = s.d.Transactions.Run(ctx, func(ctx context.Context) error {
+		// Comparing takes long: a password that was replaced meanwhile, with an end
+		// to all sessions, must not open one more.
+		now, err := s.d.Users.ByID(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		if now.PasswordHash != user.PasswordHash {
+			return wrong
+		}
+		signed, err = s.newSession(ctx, now)
+		return err
+	})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	return signed, nil
 }
 
 // checkPassword counts the attempt, compares, and forgets the failures after a
@@ -103,23 +121,20 @@ func signInFirst(err error) error {
 
 // ChangePassword replaces the actor's password and ends all other sessions.
 // keep is the text of the session that stays. A wrong current password is
-// Invalid for "currentPassword".
+// Invalid for "currentPassword"; it counts as a failed sign-in.
 func (s *Service) ChangePassword(ctx context.Context, who actor.Actor, keep, current, next string) error {
 	user, err := s.d.Users.ByID(ctx, who.UserID)
 	if err != nil {
-		return err
-	}
-	if err := identity.CheckPassword("newPassword", next); err != nil {
 		return err
 	}
 	ok, err := s.checkPassword(ctx, user.Email, user.PasswordHash, current)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		var wrong fault.Fields
-		wrong.Add("currentPassword", "is wrong")
-		return wrong.Err()
+	var wrong fault.Fields
+	wrong.Check(ok, "currentPassword", "is wrong")
+	if err := wrong.With(identity.CheckPassword("newPassword", next)); err != nil {
+		return err
 	}
 	hash, err := s.d.Hasher.Hash(next)
 	if err != nil {

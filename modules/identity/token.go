@@ -5,12 +5,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/fault"
 	"ampra/core/identity"
-
-	"github.com/google/uuid"
 )
 
 // NewToken is what an API token is made of.
@@ -54,7 +54,10 @@ func (s *Service) CreateToken(ctx context.Context, who actor.Actor, n NewToken) 
 		}
 		return s.note(ctx, who, audit.TokenCreated, id, "")
 	})
-	return token, text, err
+	if err != nil {
+		return identity.Token{}, "", err
+	}
+	return token, text, nil
 }
 
 // Tokens lists the actor's API tokens.

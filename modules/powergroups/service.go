@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/clock"
 	"ampra/core/fault"
 	"ampra/core/patch"
 	"ampra/core/powergroup"
-
-	"github.com/google/uuid"
 )
 
 // Deps are the ports that the use cases stand on.
@@ -74,7 +74,7 @@ func (s *Service) Create(ctx context.Context, who actor.Actor, m Make) (powergro
 	if err := s.d.Groups.Create(ctx, g); err != nil {
 		return powergroup.PowerGroup{}, err
 	}
-	return s.d.Groups.Get(ctx, who.UserID, id)
+	return g, nil
 }
 
 // Update changes the fields that were sent.

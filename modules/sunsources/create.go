@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
 	"ampra/core/actor"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
-
-	"github.com/google/uuid"
-	"github.com/shopspring/decimal"
 )
 
 // Draft is what a source is made of.
@@ -47,14 +47,10 @@ const drawings = 8
 // wrong is named at once.
 func (s *Service) Create(ctx context.Context, who actor.Actor, n Draft, reveal bool) (Revealed, error) {
 	for range drawings {
-		made, err := s.create(ctx, who, n)
-		if errors.Is(err, errTaken) {
-			continue
+		made, err := s.create(ctx, who, n, reveal)
+		if !errors.Is(err, errTaken) {
+			return made, err
 		}
-		if err != nil {
-			return Revealed{}, err
-		}
-		return s.Get(ctx, who, made, reveal)
 	}
 	return Revealed{}, fmt.Errorf("creating a source: no free id in %d drawings", drawings)
 }
@@ -62,16 +58,17 @@ func (s *Service) Create(ctx context.Context, who actor.Actor, n Draft, reveal b
 // errTaken says that the drawn id clashes with another's client id.
 var errTaken = errors.New("the drawn id is taken")
 
-func (s *Service) create(ctx context.Context, who actor.Actor, n Draft) (uuid.UUID, error) {
+func (s *Service) create(ctx context.Context, who actor.Actor, n Draft, reveal bool) (Revealed, error) {
 	id, err := uuid.NewRandomFromReader(s.d.Random)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("drawing an id: %w", err)
+		return Revealed{}, fmt.Errorf("drawing an id: %w", err)
 	}
-	source, price, custom, err := s.prepare(who, id, n)
+	source, price, custom, err := s.prepare(ctx, who, id, n)
 	if err != nil {
-		return uuid.Nil, err
+		return Revealed{}, err
 	}
-	return id, s.d.Transactions.Run(ctx, func(ctx context.Context) error {
+	var made Revealed
+	err = s.d.Transactions.Run(ctx, func(ctx context.Context) error {
 		if err := s.d.Sources.Create(ctx, source); err != nil {
 			if fault.Is(err, fault.Conflict) {
 				return errTaken
@@ -81,15 +78,24 @@ func (s *Service) create(ctx context.Context, who actor.Actor, n Draft) (uuid.UU
 		if err := s.d.Credentials.Issue(ctx, id, source.ConnectionType, custom); err != nil {
 			return err
 		}
-		if price == nil {
-			return nil
+		if price != nil {
+			if err := s.d.Prices.Add(ctx, *price); err != nil {
+				return err
+			}
 		}
-		return s.d.Prices.Add(ctx, *price)
+		// Read here, so that there is no source of which its owner never heard.
+		var err error
+		made, err = s.Get(ctx, who, id, reveal)
+		return err
 	})
+	if err != nil {
+		return Revealed{}, err
+	}
+	return made, nil
 }
 
-// prepare checks everything that can be checked without the store.
-func (s *Service) prepare(who actor.Actor, id uuid.UUID, n Draft) (sunsource.SunSource, *tariff.Price, credential.Secret, error) {
+// prepare checks everything before anything is stored.
+func (s *Service) prepare(ctx context.Context, who actor.Actor, id uuid.UUID, n Draft) (sunsource.SunSource, *tariff.Price, credential.Secret, error) {
 	now := s.d.Clock.Now()
 	source := sunsource.SunSource{
 		ID: id, OwnerID: who.UserID, Name: n.Name, Description: n.Description, IconURL: n.IconURL,
@@ -101,7 +107,11 @@ func (s *Service) prepare(who actor.Actor, id uuid.UUID, n Draft) (sunsource.Sun
 	if n.Currency != nil {
 		source.Currency = *n.Currency
 	}
-	wrong := invalid(source.Validate())
+	wrong, err := s.foreignGroup(ctx, who, n.PowerGroupID)
+	if err != nil {
+		return source, nil, credential.Secret{}, err
+	}
+	wrong.Merge(invalid(source.Validate()))
 
 	var custom credential.Secret
 	if n.WebhookSecret != nil {
@@ -121,6 +131,20 @@ func (s *Service) prepare(who actor.Actor, id uuid.UUID, n Draft) (sunsource.Sun
 		wrong.Merge(invalid(price.Validate("initialKwhPrice")))
 	}
 	return source, price, custom, n.Unreadable.With(wrong.Err())
+}
+
+// foreignGroup notes a power group that is not the actor's. The store refuses it
+// too, but only after everything else is right.
+func (s *Service) foreignGroup(ctx context.Context, who actor.Actor, group *uuid.UUID) (wrong fault.Fields, err error) {
+	if group == nil {
+		return wrong, nil
+	}
+	_, err = s.d.Groups.Get(ctx, who.UserID, *group)
+	if fault.Is(err, fault.NotFound) {
+		wrong.Add("powerGroupId", "must be one of your power groups")
+		err = nil
+	}
+	return wrong, err
 }
 
 // invalid takes the fields out of a validation's error.

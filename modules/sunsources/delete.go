@@ -2,15 +2,16 @@ package sunsources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/change"
 	"ampra/core/fault"
-
-	"github.com/google/uuid"
 )
 
 // Delete removes a source and everything that hangs on it. When it returns
@@ -57,23 +58,37 @@ func (s *Service) erase(ctx context.Context, id uuid.UUID) error {
 const erasureBatch = 100
 
 // EraseForgotten erases the telemetry of deleted sources for which that has not
-// been done yet, at each tick, until ctx ends. What
-// goes wrong is tried again at the next tick.
+// been done yet, at each tick, until ctx ends. What goes wrong is told to
+// Deferred and tried again at the next tick.
 func (s *Service) EraseForgotten(ctx context.Context, tick <-chan time.Time) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick:
-			pending, err := s.d.Erasures.Pending(ctx, erasureBatch)
-			for _, id := range pending {
-				if err == nil {
-					err = s.erase(ctx, id)
-				}
-			}
-			if err != nil && ctx.Err() == nil {
+			if err := s.erasePending(ctx); err != nil && ctx.Err() == nil {
 				s.d.Deferred(err)
 			}
 		}
 	}
+}
+
+// erasePending tries each source by itself: one that can't be erased does not
+// hold up those after it, an archive that is away does.
+func (s *Service) erasePending(ctx context.Context) error {
+	pending, err := s.d.Erasures.Pending(ctx, erasureBatch)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, id := range pending {
+		err := s.erase(ctx, id)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("erasing the telemetry of source %s: %w", id, err))
+		}
+		if fault.Passing(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(failed...)
 }

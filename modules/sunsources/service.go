@@ -6,16 +6,17 @@ import (
 	"context"
 	"io"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/change"
 	"ampra/core/clock"
 	"ampra/core/credential"
+	"ampra/core/powergroup"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
 	"ampra/core/transaction"
-
-	"github.com/google/uuid"
 )
 
 // Credentials is what sources need of their credentials.
@@ -30,6 +31,12 @@ type Credentials interface {
 	RotateNow(ctx context.Context, who actor.Actor, source uuid.UUID, kind sunsource.ConnectionType) (seq int64, err error)
 }
 
+// Groups is what sources need of the power groups.
+type Groups interface {
+	// Get returns one of the owner's groups, or NotFound.
+	Get(ctx context.Context, owner, id uuid.UUID) (powergroup.PowerGroup, error)
+}
+
 // Telemetry is what deleting needs of the archive.
 type Telemetry interface {
 	// Erase removes all readings of a source.
@@ -39,6 +46,7 @@ type Telemetry interface {
 // Deps are the ports that the use cases stand on.
 type Deps struct {
 	Sources      sunsource.Repository
+	Groups       Groups
 	Erasures     sunsource.Erasures
 	Prices       tariff.Repository
 	Credentials  Credentials
@@ -88,6 +96,8 @@ func (s *Service) reveal(ctx context.Context, who actor.Actor, found sunsource.S
 		return r, nil
 	}
 	var err error
-	r.Secret, err = s.d.Credentials.Reveal(ctx, who, found.ID)
-	return r, err
+	if r.Secret, err = s.d.Credentials.Reveal(ctx, who, found.ID); err != nil {
+		return Revealed{}, err
+	}
+	return r, nil
 }

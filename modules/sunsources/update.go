@@ -3,12 +3,12 @@ package sunsources
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/change"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
-
-	"github.com/google/uuid"
 )
 
 // Update is a change of a source.
@@ -24,15 +24,18 @@ type Update struct {
 // Update changes the fields that were sent. When it returns, a deactivation or a
 // new key is in force in every process.
 func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u Update, reveal bool) (Revealed, error) {
-	var updated sunsource.SunSource
+	var answer Revealed
 	var settle int64
 	err := s.d.Transactions.Run(ctx, func(ctx context.Context) error {
 		settle = 0
+		wrong, err := s.foreignGroup(ctx, who, u.PowerGroupID.Value)
+		if err != nil {
+			return err
+		}
 		var wasActive bool
-		var err error
-		updated, err = s.d.Sources.Update(ctx, who.UserID, id, func(source *sunsource.SunSource) error {
+		updated, err := s.d.Sources.Update(ctx, who.UserID, id, func(source *sunsource.SunSource) error {
 			wasActive = source.IsActive
-			if err := u.Unreadable.With(u.Apply(source)); err != nil {
+			if err := u.Unreadable.With(wrong.With(u.Apply(source))); err != nil {
 				return err
 			}
 			if u.RegenerateMQTTKey && source.ConnectionType != sunsource.MQTT {
@@ -50,8 +53,11 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u U
 			}
 		}
 		if wasActive != updated.IsActive {
-			settle, err = s.d.Outbox.Append(ctx, change.Change{Kind: change.SourceUpdated, SourceID: id})
+			if settle, err = s.d.Outbox.Append(ctx, change.Change{Kind: change.SourceUpdated, SourceID: id}); err != nil {
+				return err
+			}
 		}
+		answer, err = s.reveal(ctx, who, updated, reveal)
 		return err
 	})
 	if err != nil {
@@ -62,5 +68,5 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u U
 			return Revealed{}, fault.Wrap(fault.Unavailable, err, "The change is saved, but not every server has confirmed it in time.")
 		}
 	}
-	return s.reveal(ctx, who, updated, reveal)
+	return answer, nil
 }

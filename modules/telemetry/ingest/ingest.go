@@ -9,11 +9,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/clock"
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 // Deps are the ports that ingest stands on.

@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
 	"ampra/modules/telemetry/ingest"
 	"ampra/test/fake"
-
-	"github.com/google/uuid"
 )
 
 // present is the time at which everything comes in.

@@ -7,12 +7,12 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 // Limits of a history's page.

@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/actor"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/telemetry"
 	"ampra/modules/telemetry/query"
 	"ampra/test/fake"
-
-	"github.com/google/uuid"
 )
 
 // owned is a repository in which one user owns one source.

@@ -6,11 +6,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/clock"
 	"ampra/core/fault"
 	"ampra/core/telemetry"
-
-	"github.com/google/uuid"
 )
 
 // Config bounds the writer's batches.

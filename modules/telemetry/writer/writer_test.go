@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
 	"ampra/core/change"
 	"ampra/core/clock"
 	"ampra/core/fault"
@@ -15,9 +18,6 @@ import (
 	"ampra/modules/telemetry/writer"
 	"ampra/test/contract"
 	"ampra/test/fake"
-
-	"github.com/google/uuid"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
