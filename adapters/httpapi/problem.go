@@ -108,11 +108,12 @@ func (s *Server) logFailure(rc *fasthttp.RequestCtx, p problem, err error) {
 	switch {
 	case p.Status == http.StatusServiceUnavailable:
 		level = slog.LevelWarn
+	case p.Status == http.StatusNotImplemented: // the client's fault, whatever its number
 	case p.Status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
 	if s.d.Log.Enabled(s.base, level) {
-		s.d.Log.LogAttrs(s.base, level, "request failed", slog.Int("status", p.Status), slog.String("method", string(rc.Method())),
+		s.d.Log.LogAttrs(s.base, level, "request failed", slog.Int("status", p.Status), slog.String("method", methodOf(rc)),
 			slog.String("path", shortPath(rc)), slog.String("requestId", p.RequestID), slog.Any("error", err))
 	}
 }

@@ -30,11 +30,20 @@ func (s *Server) handle(rc *fasthttp.RequestCtx) {
 	began := time.Now()
 	s.protect(rc)
 	defer s.finish(rc, began)
-	if !slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
+	if methodOf(rc) == "" {
 		s.fail(rc, fiber.NewError(http.StatusNotImplemented))
 		return
 	}
 	s.inner(rc)
+}
+
+// methodOf is the request's method, "" for one that the server does not know:
+// what a client makes up must not go into labels of metrics, nor into the log.
+func methodOf(rc *fasthttp.RequestCtx) string {
+	if method := string(rc.Method()); slices.Contains(fiber.DefaultMethods, method) {
+		return method
+	}
+	return ""
 }
 
 // protect sets the headers that all answers have.
@@ -56,7 +65,7 @@ func (s *Server) finish(rc *fasthttp.RequestCtx, began time.Time) {
 	}
 	took := time.Since(began)
 	route, _ := rc.UserValue(keyRoute).(*Route)
-	seen := Observation{Method: string(rc.Method()), Status: rc.Response.StatusCode(), Took: took}
+	seen := Observation{Method: methodOf(rc), Status: rc.Response.StatusCode(), Took: took}
 	if route != nil {
 		seen.Route = route.Path
 	}

@@ -76,7 +76,8 @@ type Mounted interface {
 
 // Observation is a request that was answered.
 type Observation struct {
-	// Route is the path as in Routes, "" where none matched.
+	// Route is the path as in Routes, "" where none matched; Method "" where the
+	// server does not know it.
 	Route, Method string
 	Status        int
 	Took          time.Duration

@@ -255,6 +255,30 @@ func TestRequestsAreObservedByTheirRoute(t *testing.T) {
 	}
 }
 
+func TestAMadeUpMethodIsNeitherObservedUnderItsNameNorAnErrorOfTheServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig(), nil)
+	request, err := http.NewRequestWithContext(t.Context(), "MADEUP", r.url+"/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusNotImplemented {
+		t.Errorf("the answer is %d, want 501", response.StatusCode)
+	}
+	if got := <-r.seen; got.Method != "" || got.Status != http.StatusNotImplemented {
+		t.Errorf("observed %+v, want no method", got)
+	}
+	_ = r.stop()
+	if text := r.log.String(); strings.Contains(text, "MADEUP") || strings.Contains(text, "level=ERROR") {
+		t.Errorf("the log is %s", text)
+	}
+}
+
 func TestAMountedRouteIsServedAndObservedLikeTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, testConfig(), nil)
