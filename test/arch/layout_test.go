@@ -97,7 +97,9 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 // it: "Package fault ...", for a program anything. A package of tests only has
 // it in a test.
 func checkPackageComment(p pkg) []string {
-	testsOnly := len(p.GoFiles)+len(p.CgoFiles)+len(p.IgnoredGoFiles) == 0
+	// Tests of other systems are among the ignored files, too.
+	isTest := func(name string) bool { return strings.HasSuffix(name, "_test.go") }
+	testsOnly := len(p.GoFiles)+len(p.CgoFiles) == 0 && !slices.ContainsFunc(p.IgnoredGoFiles, func(name string) bool { return !isTest(name) })
 	for _, s := range p.files {
 		if s.test && !testsOnly || s.tree.Doc == nil {
 			continue
@@ -132,6 +134,17 @@ func TestAPackageWithoutItsCommentIsFound(t *testing.T) {
 	} {
 		if got := checkPackageComment(packageOf(t, "ampra/core/x", c.files)); len(got) != c.want {
 			t.Errorf("%s: got %q, want %d violations", name, got, c.want)
+		}
+	}
+}
+
+func TestTestsOfAnotherSystemDoNotMakeAPackageOfTestsMore(t *testing.T) {
+	t.Parallel()
+	p := packageOf(t, "ampra/core/x", map[string]string{"x_test.go": "// Package x does it.\npackage x\n"})
+	for ignored, want := range map[string]int{"x_windows_test.go": 0, "x_windows.go": 1} {
+		p.IgnoredGoFiles = []string{ignored}
+		if got := checkPackageComment(p); len(got) != want {
+			t.Errorf("with %s: got %q, want %d violations", ignored, got, want)
 		}
 	}
 }
