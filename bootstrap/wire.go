@@ -212,7 +212,7 @@ func (a *App) wireUseCases(ctx context.Context, h *house) error {
 		return err
 	}
 	h.sources = sunsources.New(sunsources.Deps{
-		Sources: sqldb.NewSunSources(h.db), Erasures: sqldb.NewErasures(h.db), Prices: sqldb.NewTariffs(h.db),
+		Sources: sqldb.NewSunSources(h.db), Groups: sqldb.NewPowerGroups(h.db), Erasures: sqldb.NewErasures(h.db), Prices: sqldb.NewTariffs(h.db),
 		Credentials: h.credentials, Telemetry: h.archive, Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed,
 		Audit: sqldb.NewAuditLog(h.db), Clock: systemClock(), Random: rand.Reader,
 		Deferred: func(err error) {

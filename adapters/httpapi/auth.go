@@ -124,8 +124,8 @@ func (c *call) changePassword() error {
 	if err := c.body(passwordFields(&form)...); err != nil {
 		return err
 	}
-	if err := c.wrong.With(identity.CheckPassword("newPassword", form.next)); err != nil {
-		return err
+	if c.wrong.Err() != nil {
+		return c.wrong.With(identity.CheckPassword("newPassword", form.next))
 	}
 	if err := c.s.d.Identity.ChangePassword(c.ctx, c.who(), c.session, form.current, form.next); err != nil {
 		return err

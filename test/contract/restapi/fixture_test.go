@@ -214,7 +214,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 			Transactions: s.transactions, Audit: s.audit, Clock: clock, Random: rand.Reader,
 		}),
 		Sources: sunsources.New(sunsources.Deps{
-			Sources: s.sources, Erasures: s.erasures, Prices: s.prices, Credentials: keys, Telemetry: archive, Transactions: s.transactions,
+			Sources: s.sources, Groups: s.groups, Erasures: s.erasures, Prices: s.prices, Credentials: keys, Telemetry: archive, Transactions: s.transactions,
 			Outbox: s.outbox, Feed: s.feed, Audit: s.audit, Clock: clock, Random: rand.Reader,
 			Deferred: func(err error) { t.Errorf("an erasure failed: %v", err) },
 		}),
