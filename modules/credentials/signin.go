@@ -49,7 +49,7 @@ type Session struct {
 	ValidUntil *time.Time
 }
 
-var errRefused = fault.New(fault.Unauthenticated, "The client id, user name or key is wrong.") //nolint:gochecknoglobals // one answer for all
+var errRefused = fault.New(fault.Unauthenticated, "The client id, user name or key is wrong.")
 
 // SignInMQTT checks a device's CONNECT: the client id is the source's, the user
 // name is empty, the client id or the source's id, the password a valid key of

@@ -55,7 +55,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		batch, err := w.d.Log.Fetch(ctx, w.cfg.Batch, w.cfg.Linger)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // whoever ends the context wants the end, not its error
 		case err != nil:
 			w.d.Failed(fmt.Errorf("reading the journal: %w", err))
 			pause(ctx, wait)
@@ -65,7 +65,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		wait = w.cfg.RetryMin
 		if err := w.store(ctx, batch); err != nil {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // as above
 			}
 			return err
 		}
