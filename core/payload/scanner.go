@@ -1,6 +1,9 @@
-// Package payload reads JSON (RFC 8259) strictly and without trees: valid UTF-8,
-// no name twice in an object, bounded depth, nothing after the value, and every
-// error with its byte. What the values mean is not here.
+// Package payload reads what devices send. Its Scanner reads JSON (RFC 8259)
+// strictly and without trees: valid UTF-8, no name twice in an object, bounded
+// depth, nothing after the value, and every error with its byte. Normalise
+// understands the payloads of many vendors and formats, by tables of their names
+// and by general rules, and says which rule gave what. Readings, and what is
+// physically possible, are not here.
 package payload
 
 import "fmt"
