@@ -59,8 +59,8 @@ func (a *Archive) Write(ctx context.Context, readings []telemetry.Placed) []erro
 	}
 	if err != nil {
 		err = fmt.Errorf("storing readings: %w", translate(err))
-		if !fault.Passing(err) && ctx.Err() != nil {
-			err = fault.Wrap(fault.Unavailable, err, "The readings were not stored in time.")
+		if !fault.Passing(err) { // what fails the whole is none of the readings' own fault
+			err = fault.Wrap(fault.Unavailable, err, "The readings could not be stored right now.")
 		}
 	}
 	errs := make([]error, len(readings))
