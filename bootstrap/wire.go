@@ -107,7 +107,7 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 				return archive.Expire(ctx, time.Now().Add(-a.cfg.Retention))
 			}))
 		}
-		h.archive = a.metrics.Archive(archive)
+		h.archive = a.metrics.Archive(&told{Archive: archive, log: a.log})
 		return nil
 	}
 	archive, err := mongodb.New(mongodb.Config{

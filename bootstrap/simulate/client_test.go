@@ -127,7 +127,7 @@ func TestASessionThatOnlyTravelsOverHTTPSIsNamed(t *testing.T) {
 func TestAProblemIsShownFieldByField(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{"title":"Bad Request","detail":"The request has invalid fields.","requestId":"abc","errors":{"name":["must have 1 to 100 characters"],"currency":["a","b"]}}`: "GET /x: 400: The request has invalid fields.; currency: a, b; name: must have 1 to 100 characters (request abc)",
+		`{"title":"Bad Request","detail":"The request has invalid fields.","requestId":"abc","errors":{"name":["must have 1 to 100 characters"],"currency":["a","b"]}}`: "GET /x: 400: The request has invalid fields: currency a, b; name must have 1 to 100 characters (request abc)",
 		`{"message":"only a message"}`: "GET /x: 400: only a message",
 		`<html>a proxy</html>`:         "GET /x: 400: Bad Request",
 		``:                             "GET /x: 400: Bad Request",
