@@ -19,6 +19,7 @@ type user struct {
 	t               testing.TB
 	server          *server
 	http            *http.Client
+	secure          bool // speaks https
 	email, password string
 }
 
@@ -88,7 +89,11 @@ func (u *user) do(method, path string, body any) (answer, error) {
 			return answer{}, err
 		}
 	}
-	request, err := http.NewRequestWithContext(u.t.Context(), method, u.server.url()+path, bytes.NewReader(text))
+	address := u.server.url()
+	if u.secure {
+		address = strings.Replace(address, "http:", "https:", 1)
+	}
+	request, err := http.NewRequestWithContext(u.t.Context(), method, address+path, bytes.NewReader(text))
 	if err != nil {
 		return answer{}, err
 	}
