@@ -86,21 +86,21 @@ func (c *call) getPowerGroup() error {
 	return c.answer(http.StatusOK, powerGroupDto(found))
 }
 
-func createPowerGroupFields(m *powergroups.Make) []field {
+func createPowerGroupFields(d *powergroups.Draft) []field {
 	return []field{
-		need("name", &m.Name, text().length(1, powergroup.MaxName).like("Home Installation"), "Display name"),
-		opt("description", &m.Description, text().length(0, powergroup.MaxDescription), "Description"),
-		opt("logoUrl", &m.LogoURL, text().length(0, powergroup.MaxURL), "Logo, an http or https URL"),
+		need("name", &d.Name, text().length(1, powergroup.MaxName).like("Home Installation"), "Display name"),
+		opt("description", &d.Description, text().length(0, powergroup.MaxDescription), "Description"),
+		opt("logoUrl", &d.LogoURL, text().length(0, powergroup.MaxURL), "Logo, an http or https URL"),
 	}
 }
 
 func (c *call) createPowerGroup() error {
-	var m powergroups.Make
-	if err := c.body(createPowerGroupFields(&m)...); err != nil {
+	var draft powergroups.Draft
+	if err := c.body(createPowerGroupFields(&draft)...); err != nil {
 		return err
 	}
-	m.Unreadable = c.wrong
-	made, err := c.s.d.Groups.Create(c.ctx, c.who(), m)
+	draft.Unreadable = c.wrong
+	made, err := c.s.d.Groups.Create(c.ctx, c.who(), draft)
 	if err != nil {
 		return err
 	}

@@ -45,20 +45,19 @@ type Error struct {
 
 // Error returns the message, the fields and the cause, for logs.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Message)
-	names := make([]string, 0, len(e.Fields))
-	for name := range e.Fields {
-		names = append(names, name)
+	parts := make([]string, 0, len(e.Fields)+1)
+	for name, messages := range e.Fields {
+		parts = append(parts, name+" "+strings.Join(messages, ", "))
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		fmt.Fprintf(&b, "; %s: %s", name, strings.Join(e.Fields[name], ", "))
+	slices.Sort(parts)
+	text := e.Message
+	if len(parts) > 0 {
+		text = strings.TrimSuffix(text, ".") + ": " + strings.Join(parts, "; ")
 	}
-	if e.Cause == nil {
-		return b.String()
+	if e.Cause != nil {
+		text = strings.TrimSuffix(text, ".") + ": " + e.Cause.Error()
 	}
-	return fmt.Sprintf("%s: %v", strings.TrimSuffix(b.String(), "."), e.Cause)
+	return text
 }
 
 // Unwrap gives the cause to errors.Is and errors.As.

@@ -97,7 +97,7 @@ func TestFieldsNameAllThatIsWrongAtOnce(t *testing.T) {
 	if !ok || got.Code != fault.Invalid || !reflect.DeepEqual(got.Fields, want) {
 		t.Fatalf("got %#v", f.Err())
 	}
-	if text := got.Error(); text != "The request has invalid fields.; currency: unknown; name: too long, no emoji, taken" {
+	if text := got.Error(); text != "The request has invalid fields: currency unknown; name too long, no emoji, taken" {
 		t.Errorf("got %s", text)
 	}
 }

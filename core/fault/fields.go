@@ -46,6 +46,17 @@ func (f *Fields) Err() error {
 	return &Error{Code: Invalid, Message: "The request has invalid fields.", Fields: f.messages}
 }
 
+// FieldsOf gathers the fields of the faults among the outcomes of validations.
+func FieldsOf(outcomes ...error) Fields {
+	var all Fields
+	for _, err := range outcomes {
+		if e, ok := errors.AsType[*Error](err); ok {
+			all.Merge(Fields{messages: e.Fields})
+		}
+	}
+	return all
+}
+
 // With joins what was noted with the outcome of a validation, so that both are
 // named at once: err's fields are added where nothing is noted for them yet. When
 // something was noted any other fault gives way to it; an error that is no fault

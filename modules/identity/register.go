@@ -114,26 +114,12 @@ func (s *Service) prepare(r Registration, role actor.Role) (identity.User, error
 	user := identity.User{
 		ID: id, Email: identity.NormalEmail(r.Email), FirstName: r.FirstName, LastName: r.LastName, Role: role, CreatedAt: s.d.Clock.Now(),
 	}
-	if err := r.Unreadable.With(allFields(user.Validate(), identity.CheckPassword("password", r.Password))); err != nil {
+	wrong := fault.FieldsOf(user.Validate(), identity.CheckPassword("password", r.Password))
+	if err := r.Unreadable.With(wrong.Err()); err != nil {
 		return identity.User{}, err
 	}
 	user.PasswordHash, err = s.d.Hasher.Hash(r.Password)
 	return user, err
-}
-
-// allFields joins the fields of several validations.
-func allFields(results ...error) error {
-	var fields fault.Fields
-	for _, err := range results {
-		if e, ok := errors.AsType[*fault.Error](err); ok {
-			for field, messages := range e.Fields {
-				for _, message := range messages {
-					fields.Add(field, message)
-				}
-			}
-		}
-	}
-	return fields.Err()
 }
 
 // NewUser is an account that an Admin makes.

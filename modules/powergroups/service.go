@@ -29,8 +29,8 @@ type Service struct{ d Deps }
 // New returns the use cases on their ports.
 func New(d Deps) *Service { return &Service{d: d} }
 
-// Make is what a group is made of.
-type Make struct {
+// Draft is what a group is made of.
+type Draft struct {
 	Name        string
 	Description *string
 	LogoURL     *string
@@ -44,7 +44,7 @@ type Update struct {
 	Name        patch.Field[string]
 	Description patch.Field[string]
 	LogoURL     patch.Field[string]
-	Unreadable  fault.Fields // as in Make
+	Unreadable  fault.Fields // as in Draft
 }
 
 // List returns the actor's groups.
@@ -58,17 +58,17 @@ func (s *Service) Get(ctx context.Context, who actor.Actor, id uuid.UUID) (power
 }
 
 // Create makes a group.
-func (s *Service) Create(ctx context.Context, who actor.Actor, m Make) (powergroup.PowerGroup, error) {
+func (s *Service) Create(ctx context.Context, who actor.Actor, d Draft) (powergroup.PowerGroup, error) {
 	id, err := uuid.NewRandomFromReader(s.d.Random)
 	if err != nil {
 		return powergroup.PowerGroup{}, fmt.Errorf("drawing an id: %w", err)
 	}
 	now := s.d.Clock.Now()
 	g := powergroup.PowerGroup{
-		ID: id, OwnerID: who.UserID, Name: m.Name, Description: m.Description, LogoURL: m.LogoURL,
+		ID: id, OwnerID: who.UserID, Name: d.Name, Description: d.Description, LogoURL: d.LogoURL,
 		CreatedAt: now, UpdatedAt: now,
 	}
-	if err := m.Unreadable.With(g.Validate()); err != nil {
+	if err := d.Unreadable.With(g.Validate()); err != nil {
 		return powergroup.PowerGroup{}, err
 	}
 	if err := s.d.Groups.Create(ctx, g); err != nil {

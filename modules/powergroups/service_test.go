@@ -39,7 +39,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) make(name string) uuid.UUID {
 	r.t.Helper()
-	made, err := r.Create(r.t.Context(), r.who, powergroups.Make{Name: name})
+	made, err := r.Create(r.t.Context(), r.who, powergroups.Draft{Name: name})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestAGroupIsReadBackAsItWasMade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	about, logo := "The house", "https://example.org/home.png"
-	made, err := r.Create(t.Context(), r.who, powergroups.Make{Name: "Home", Description: &about, LogoURL: &logo})
+	made, err := r.Create(t.Context(), r.who, powergroups.Draft{Name: "Home", Description: &about, LogoURL: &logo})
 	if err != nil || made.ID.Version() != 4 || made.OwnerID != r.who.UserID || made.SunSourceCount != 0 ||
 		!made.CreatedAt.Equal(present()) || !made.UpdatedAt.Equal(present()) {
 		t.Fatalf("made %+v, %v", made, err)
@@ -137,7 +137,7 @@ func TestEverythingWrongWithAGroupIsNamedAtOnce(t *testing.T) {
 	long, script := strings.Repeat("ü", 501), "javascript:alert(1)"
 	var unreadable fault.Fields
 	unreadable.Add("colour", "is unknown")
-	_, err := r.Create(t.Context(), r.who, powergroups.Make{Description: &long, LogoURL: &script, Unreadable: unreadable})
+	_, err := r.Create(t.Context(), r.who, powergroups.Draft{Description: &long, LogoURL: &script, Unreadable: unreadable})
 	wantFields(t, err, "colour", "description", "logoUrl", "name")
 	for name, c := range map[string]struct {
 		update powergroups.Update
@@ -217,11 +217,11 @@ func TestAGroupThatCouldNotBeStoredIsAnError(t *testing.T) {
 	r := newRig(t)
 	away := fault.New(fault.Unavailable, "away")
 	r.records.PowerGroups.FailNext(1, away)
-	if made, err := r.Create(t.Context(), r.who, powergroups.Make{Name: "Home"}); !errors.Is(err, away) || made.ID != uuid.Nil {
+	if made, err := r.Create(t.Context(), r.who, powergroups.Draft{Name: "Home"}); !errors.Is(err, away) || made.ID != uuid.Nil {
 		t.Errorf("with the records away: %+v, %v", made, err)
 	}
 	short := powergroups.New(powergroups.Deps{Groups: r.records.PowerGroups, Clock: r.clock, Random: bytes.NewReader(make([]byte, 15))})
-	if _, err := short.Create(t.Context(), r.who, powergroups.Make{Name: "Home"}); err == nil {
+	if _, err := short.Create(t.Context(), r.who, powergroups.Draft{Name: "Home"}); err == nil {
 		t.Error("a group was made without randomness")
 	}
 	if names := r.names(); len(names) != 0 {

@@ -111,7 +111,7 @@ func (s *Service) prepare(ctx context.Context, who actor.Actor, id uuid.UUID, n 
 	if err != nil {
 		return source, nil, credential.Secret{}, err
 	}
-	wrong.Merge(invalid(source.Validate()))
+	wrong.Merge(fault.FieldsOf(source.Validate()))
 
 	var custom credential.Secret
 	if n.WebhookSecret != nil {
@@ -119,7 +119,7 @@ func (s *Service) prepare(ctx context.Context, who actor.Actor, id uuid.UUID, n 
 		if n.ConnectionType == sunsource.MQTT {
 			wrong.Add("webhookSecret", "is only for Webhook sources")
 		}
-		wrong.Merge(invalid(credential.CheckCustomSecret(*n.WebhookSecret)))
+		wrong.Merge(fault.FieldsOf(credential.CheckCustomSecret(*n.WebhookSecret)))
 	}
 	var price *tariff.Price
 	if n.InitialKwhPrice != nil {
@@ -128,7 +128,7 @@ func (s *Service) prepare(ctx context.Context, who actor.Actor, id uuid.UUID, n 
 			return source, nil, custom, fmt.Errorf("drawing an id: %w", err)
 		}
 		price = &tariff.Price{ID: priceID, SourceID: id, PricePerKwh: *n.InitialKwhPrice, EffectiveFrom: now, CreatedAt: now}
-		wrong.Merge(invalid(price.Validate("initialKwhPrice")))
+		wrong.Merge(fault.FieldsOf(price.Validate("initialKwhPrice")))
 	}
 	return source, price, custom, n.Unreadable.With(wrong.Err())
 }
@@ -145,17 +145,4 @@ func (s *Service) foreignGroup(ctx context.Context, who actor.Actor, group *uuid
 		err = nil
 	}
 	return wrong, err
-}
-
-// invalid takes the fields out of a validation's error.
-func invalid(err error) fault.Fields {
-	var fields fault.Fields
-	if e, ok := errors.AsType[*fault.Error](err); ok {
-		for field, messages := range e.Fields {
-			for _, message := range messages {
-				fields.Add(field, message)
-			}
-		}
-	}
-	return fields
 }
