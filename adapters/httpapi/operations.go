@@ -131,7 +131,7 @@ func docListPowerGroups() operation {
 
 func docCreatePowerGroup() operation {
 	return operation{
-		id: "createPowerGroup", summary: "Create a power group", body: createPowerGroupFields(&powergroups.Make{}),
+		id: "createPowerGroup", summary: "Create a power group", body: createPowerGroupFields(&powergroups.Draft{}),
 		answers: []answer{{status: http.StatusCreated, dto: PowerGroupDto{}, headers: location()}},
 	}
 }

@@ -79,8 +79,14 @@ func (e *apiError) Error() string {
 	if text != "" {
 		b.WriteString(": " + text)
 	}
-	for _, field := range slices.Sorted(maps.Keys(e.Errors)) {
-		fmt.Fprintf(&b, "; %s: %s", field, strings.Join(e.Errors[field], ", "))
+	if len(e.Errors) > 0 {
+		named := make([]string, 0, len(e.Errors))
+		for _, field := range slices.Sorted(maps.Keys(e.Errors)) {
+			named = append(named, field+" "+strings.Join(e.Errors[field], ", "))
+		}
+		said := strings.TrimSuffix(b.String(), ".")
+		b.Reset()
+		b.WriteString(said + ": " + strings.Join(named, "; "))
 	}
 	if e.RequestID != "" {
 		fmt.Fprintf(&b, " (request %s)", e.RequestID)

@@ -105,14 +105,25 @@ func (s *session) join(cfg settings) error {
 		return err
 	}
 	defer unlock()
-	conn, err := dial(cfg)
-	if err != nil { // nobody listens
+	conn, err := takeLease(cfg)
+	if err != nil { // nobody listens, or who did is just ending
 		if err := startSupervisor(cfg); err != nil {
 			return err
 		}
-		if conn, err = dial(cfg); err != nil {
-			return err
+		if conn, err = takeLease(cfg); err != nil {
+			return fmt.Errorf("%w (see %s)", err, cfg.logPath())
 		}
+	}
+	s.lease = conn
+	return nil
+}
+
+// takeLease asks a supervisor that listens to keep the servers for as long as the
+// returned connection is open.
+func takeLease(cfg settings) (net.Conn, error) {
+	conn, err := dial(cfg)
+	if err != nil {
+		return nil, err
 	}
 	hello := request{}
 	if parent := os.Getppid(); isGoCommand(parent) {
@@ -121,11 +132,9 @@ func (s *session) join(cfg settings) error {
 	var r reply
 	if err := errors.Join(json.NewEncoder(conn).Encode(hello), json.NewDecoder(conn).Decode(&r)); err != nil {
 		_ = conn.Close()
-		return fmt.Errorf("taking a lease: %w (see %s)", err, cfg.logPath())
+		return nil, fmt.Errorf("taking a lease: %w", err)
 	}
-	_ = conn.SetDeadline(time.Time{})
-	s.lease = conn
-	return nil
+	return conn, conn.SetDeadline(time.Time{})
 }
 
 func dial(cfg settings) (net.Conn, error) {
