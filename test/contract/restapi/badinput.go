@@ -133,6 +133,8 @@ func (s *suite) allAtOnce(t *testing.T, p *person, id string) {
 	p.put(t, sourcePath(id), `{"name":null,"isActive":null,"currency":null,"latitude":91,"longitude":"x","regenerateMqttApiKey":1,"mqttTopic":"x"}`).
 		wantErrors(t, "name", "isActive", "currency", "latitude", "longitude", "regenerateMqttApiKey", "mqttTopic")
 	p.post(t, "/api/sunsources", `{}`).wantErrors(t, "name", "connectionType")
+	p.post(t, "/api/sunsources", `{"name":"","connectionType":"MQTT","powerGroupId":"`+unknownID+`"}`).wantErrors(t, "name", "powerGroupId")
+	p.put(t, sourcePath(id), `{"latitude":91,"powerGroupId":"`+unknownID+`"}`).wantErrors(t, "latitude", "powerGroupId")
 	p.post(t, "/api/powergroups", `{"name":5,"logoUrl":"x","sunSourceCount":3}`).wantErrors(t, "name", "logoUrl", "sunSourceCount")
 	p.post(t, "/api/auth/tokens", `{"name":"","scopes":["admin"],"expiresAt":"2001-01-01T00:00:00Z","token":"x"}`).
 		wantErrors(t, "name", "scopes", "expiresAt", "token")

@@ -70,6 +70,9 @@ func (s *suite) repeats(t *testing.T) {
 		if again := p.post(t, rotate, nil, key("k4")).text(t, "webhookSecret"); again != secret {
 			t.Errorf("the repeat gave another secret")
 		}
+		p.post(t, rotate+"?graceSeconds=10", nil, key("k6")).want(t, 200)
+		p.post(t, rotate+"?graceSeconds=20", nil, key("k6")).want(t, 422)
+		secret = p.post(t, rotate, nil).text(t, "webhookSecret")
 		if now := p.details(t, id)["webhookSecret"]; now != secret {
 			t.Error("the secret in force is not the one that was answered")
 		}
