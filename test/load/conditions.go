@@ -17,8 +17,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-func selfPID() int { return os.Getpid() }
-
 // versionTime bounds asking a server for its version.
 const versionTime = 5 * time.Second
 

@@ -115,7 +115,7 @@ func (b *bench) store(ctx context.Context, r row, archive telemetry.Archive, n i
 	}
 	defer stop()
 	debug.FreeOSMemory()
-	w := begin(ctx, append([]process{{name: "writer (here)", pid: os.Getpid()}}, processes...))
+	w := begin(ctx, append([]process{myself("writer (here)")}, processes...))
 	began := time.Now()
 	for at := 0; at < len(all) && err == nil; at += writeBatch {
 		for _, one := range archive.Write(ctx, all[at:min(len(all), at+writeBatch)]) {
@@ -220,7 +220,7 @@ func (b *bench) journalAlone(ctx context.Context) (err error) {
 	all = all[warm:]
 	r.acks = &histogram{}
 	debug.FreeOSMemory()
-	w := begin(ctx, []process{{name: "appender (here)", pid: os.Getpid()}, b.kafkaProcess()})
+	w := begin(ctx, []process{myself("appender (here)"), b.kafkaProcess()})
 	began := time.Now()
 	err = appendAll(ctx, journal, all, r.acks)
 	r.length = time.Since(began)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -69,7 +68,7 @@ func (b *bench) measure(ctx context.Context, m measured) (row, error) {
 		}
 		debug.FreeOSMemory() // what was needed before is none of this case's
 		base = m.meter.total.Load()
-		w = begin(ctx, append([]process{{name: "generator", pid: os.Getpid()}}, m.processes...))
+		w = begin(ctx, append([]process{myself("generator")}, m.processes...))
 		return nil
 	})
 	if w != nil {

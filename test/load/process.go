@@ -20,7 +20,12 @@ type process struct {
 	name string
 	// pid is 0 for a server that is not on this machine or in a container.
 	pid int
+	// alone leaves the children out: this program's are what it measures.
+	alone bool
 }
+
+// myself is this process.
+func myself(name string) process { return process{name: name, pid: os.Getpid(), alone: true} }
 
 // usage is what a process took in a span of time.
 type usage struct {
@@ -50,7 +55,7 @@ func begin(ctx context.Context, processes []process) *watch {
 	w.busy = machineBusy()
 	family := families()
 	for _, p := range processes {
-		w.before[p.pid] = cpuOf(family, p.pid)
+		w.before[p.pid] = cpuOf(family, p)
 	}
 	ctx, w.stop = context.WithCancel(ctx)
 	go func() {
@@ -60,7 +65,7 @@ func begin(ctx context.Context, processes []process) *watch {
 		for {
 			family := families()
 			for _, p := range processes {
-				w.peaks[p.pid] = max(w.peaks[p.pid], memoryOf(family, p.pid))
+				w.peaks[p.pid] = max(w.peaks[p.pid], memoryOf(family, p))
 			}
 			select {
 			case <-ctx.Done():
@@ -79,7 +84,7 @@ func (w *watch) end() (used []usage, others float64) {
 	family := families()
 	rest := machineBusy() - w.busy
 	for _, p := range w.processes {
-		cpu := cpuOf(family, p.pid) - w.before[p.pid]
+		cpu := cpuOf(family, p) - w.before[p.pid]
 		rest -= cpu
 		used = append(used, usage{name: p.name, known: p.pid != 0 && family[p.pid] != nil, cpu: cpu, peak: w.peaks[p.pid]})
 	}
@@ -89,7 +94,8 @@ func (w *watch) end() (used []usage, others float64) {
 // kin is a process with its children.
 type kin struct {
 	parent   int
-	ticks    int64 // its own and those of children that ended
+	own      int64 // ticks of its own
+	ended    int64 // and of children that ended
 	children []int
 }
 
@@ -136,43 +142,57 @@ func parseStat(text []byte) (kin, bool) {
 	if k.parent, err = strconv.Atoi(fields[1]); err != nil {
 		return kin{}, false
 	}
-	for _, f := range fields[11:15] { // utime, stime, cutime, cstime
+	for i, f := range fields[11:15] { // utime, stime, cutime, cstime
 		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
+		switch {
+		case err != nil:
 			return kin{}, false
+		case i < 2:
+			k.own += n
+		default:
+			k.ended += n
 		}
-		k.ticks += n
 	}
 	return k, true
 }
 
-func cpuOf(family map[int]*kin, pid int) time.Duration {
+func cpuOf(family map[int]*kin, p process) time.Duration {
+	return time.Duration(ticksOf(family, p.pid, p.alone)) * time.Second / ticksPerSecond
+}
+
+func ticksOf(family map[int]*kin, pid int, alone bool) int64 {
 	k := family[pid]
 	if k == nil || pid == 0 {
 		return 0
 	}
-	sum := time.Duration(k.ticks) * time.Second / ticksPerSecond
+	if alone {
+		return k.own
+	}
+	sum := k.own + k.ended
 	for _, child := range k.children {
-		sum += cpuOf(family, child)
+		sum += ticksOf(family, child, false)
 	}
 	return sum
 }
 
 // memoryOf is the resident memory of a process and its children.
-func memoryOf(family map[int]*kin, pid int) int64 {
-	own, shared := residents(family, pid)
+func memoryOf(family map[int]*kin, p process) int64 {
+	own, shared := residents(family, p.pid, p.alone)
 	return own + shared
 }
 
-func residents(family map[int]*kin, pid int) (own, shared int64) {
+func residents(family map[int]*kin, pid int, alone bool) (own, shared int64) {
 	k := family[pid]
 	if k == nil || pid == 0 {
 		return 0, 0
 	}
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	own, shared = parseStatus(string(text))
+	if alone {
+		return own, shared
+	}
 	for _, child := range k.children {
-		o, s := residents(family, child)
+		o, s := residents(family, child, false)
 		own, shared = own+o, max(shared, s)
 	}
 	return own, shared

@@ -35,10 +35,9 @@ func (b *bench) stormCase(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, broker.stop()) }()
-	pid := broker.process().pid
-	before := memoryOf(families(), pid)
+	before := memoryOf(families(), broker.process())
 	debug.FreeOSMemory()
-	w := begin(ctx, []process{{name: "generator", pid: selfPID()}, broker.process(), b.postgresProcess()})
+	w := begin(ctx, []process{myself("generator"), broker.process(), b.postgresProcess()})
 	began := time.Now()
 	r.acks = &histogram{}
 	f, err := dial(ctx, broker.mqtt, h.devices[:n], ownLogin, r.acks)
@@ -50,11 +49,11 @@ func (b *bench) stormCase(ctx context.Context) (err error) {
 	r.length = time.Since(began)
 	r.rate = float64(n) / r.length.Seconds()
 	r.readings = n
-	signedIn := memoryOf(families(), pid)
+	signedIn := memoryOf(families(), broker.process())
 	if err := pause(ctx, idleTime); err != nil {
 		return err
 	}
-	idle := memoryOf(families(), pid)
+	idle := memoryOf(families(), broker.process())
 	r.used, r.others = w.end()
 	r.note = fmt.Sprintf("%.2f s for all; memory of a session %.1f KB after sign-in, %.1f KB %s later (with garbage not yet collected)",
 		r.length.Seconds(), kilobytes(signedIn-before, n), kilobytes(idle-before, n), idleTime)
@@ -107,7 +106,7 @@ func (b *bench) list(ctx context.Context, h *house, api *server, n int) error {
 	}
 	r.payload, r.acks = len(body), &histogram{}
 	debug.FreeOSMemory()
-	w := begin(ctx, []process{{name: "generator", pid: selfPID()}, api.process(), b.postgresProcess()})
+	w := begin(ctx, []process{myself("generator"), api.process(), b.postgresProcess()})
 	began := time.Now()
 	for time.Since(began) < b.opt.duration/2 && err == nil {
 		one := time.Now()

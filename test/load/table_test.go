@@ -88,7 +88,7 @@ func TestFlagsAreReadAndWrongOnesRefused(t *testing.T) {
 func TestWhatTheSystemTellsOfAProcessIsRead(t *testing.T) {
 	t.Parallel()
 	k, ok := parseStat([]byte("42 (a (strange) name) S 7 42 42 0 -1 4194560 1 2 3 4 100 50 30 20 20 0 1 0 99 1 2"))
-	if !ok || k.parent != 7 || k.ticks != 200 {
+	if !ok || k.parent != 7 || k.own != 150 || k.ended != 50 {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 	for _, text := range []string{"", "1 (x) S", "1 (x) S y 3 4 5 6 7 8 9 10 11 12 13 14 15 16"} {
@@ -115,9 +115,12 @@ func TestWhatTheSystemTellsOfAProcessIsRead(t *testing.T) {
 
 func TestWhatChildrenUseIsTheirParents(t *testing.T) {
 	t.Parallel()
-	family := map[int]*kin{1: {ticks: 100, children: []int{2, 3}}, 2: {parent: 1, ticks: 50}, 3: {parent: 1, ticks: 25, children: []int{4}}, 4: {parent: 3, ticks: 25}}
+	family := map[int]*kin{1: {own: 60, ended: 40, children: []int{2, 3}}, 2: {parent: 1, own: 50}, 3: {parent: 1, own: 25, children: []int{4}}, 4: {parent: 3, own: 25}}
+	if got := cpuOf(family, process{pid: 1, alone: true}); got != 600*time.Millisecond {
+		t.Errorf("alone: got %s", got)
+	}
 	for pid, want := range map[int]time.Duration{1: 2 * time.Second, 3: 500 * time.Millisecond, 9: 0, 0: 0} {
-		if got := cpuOf(family, pid); got != want {
+		if got := cpuOf(family, process{pid: pid}); got != want {
 			t.Errorf("process %d: got %s, want %s", pid, got, want)
 		}
 	}
