@@ -89,7 +89,7 @@ func putLine(lines *[]Line, line, part int, value float64) bool {
 // given notes which rule gave what.
 func (w *drafter) given(to Target, line int, rule, from string, isAssumed bool) {
 	if w.s.Given == nil {
-		w.s.Given = make([]Given, 0, 24)
+		w.s.Given = make([]Given, 0, min(len(w.doc.leaves)+1, 48))
 	}
 	w.s.Given = append(w.s.Given, Given{To: to, Line: line, Rule: rule, From: from, Assumed: isAssumed})
 }
@@ -101,7 +101,7 @@ func (w *drafter) extra(name string, value float64) {
 		return
 	}
 	if w.s.Extra == nil {
-		w.s.Extra = make([]Extra, 0, 16)
+		w.s.Extra = make([]Extra, 0, min(len(w.doc.leaves)+1, maxExtra))
 	}
 	w.s.Extra = append(w.s.Extra, Extra{Name: name, Number: value})
 }

@@ -62,14 +62,14 @@ func (n *normaliser) bulkRow(i int, last *float64) {
 			}
 		}
 	}
-	w := drafter{doc: &n.doc, o: n.o, res: &n.res, s: n.begin(i)}
+	w := n.draft(i)
 	if offset >= relativeBelow {
 		w.s.Milli, w.s.Timed, w.s.TimeFrom = int64(offset*1000), true, "0"
 	} else {
 		*last = offset
 		w.s.Milli, w.s.TimeFrom = int64(offset*1000), "0"
 	}
-	n.finish(&w, w.general())
+	n.finish(w, w.general())
 }
 
 func appendFloat(dst []byte, v float64) []byte { return strconv.AppendFloat(dst, v, 'g', -1, 64) }

@@ -35,7 +35,7 @@ type doc struct {
 // usually needs.
 func (d *doc) reset(size int) {
 	if d.leaves == nil {
-		d.leaves, d.buf = make([]leaf, 0, max(8, min(size/15, 64))), make([]byte, 0, max(128, min(size, 2048)))
+		d.leaves, d.buf = make([]leaf, 0, max(8, min(size/14, 80))), make([]byte, 0, max(128, min(2*size, 4096)))
 	}
 	d.leaves, d.buf, d.prefix, d.lists = d.leaves[:0], d.buf[:0], d.room[:0], 0
 }

@@ -45,7 +45,7 @@ func (n *normaliser) influxLine(index int, line []byte) bool {
 		}
 	}
 	n.doc.done()
-	w := drafter{doc: &n.doc, o: n.o, res: &n.res, s: n.begin(index)}
+	w := n.draft(index)
 	if at = bytes.TrimSpace(at); len(at) > 0 {
 		t, ok := unixTime(at)
 		if !ok {
@@ -53,7 +53,7 @@ func (n *normaliser) influxLine(index int, line []byte) bool {
 		}
 		w.s.Milli, w.s.Timed, w.s.TimeFrom = t.UnixMilli(), true, "timestamp"
 	}
-	n.finish(&w, w.read(false))
+	n.finish(w, w.read(false))
 	return true
 }
 

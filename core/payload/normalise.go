@@ -11,7 +11,7 @@ import (
 // PVOutput's form. An error is a *SyntaxError, when it is in no form at all, or a
 // *TooManyError. What is no sample is rejected in the result.
 func Normalise(data []byte, o Options) (Result, error) {
-	n := normaliser{o: &o, size: len(data)}
+	n := normaliser{o: o, size: len(data)}
 	text := bytes.Trim(data, " \t\r\n")
 	if len(text) > 0 && text[0] != '{' && text[0] != '[' && text[0] != '"' {
 		if n.influx(text) || n.pvOutput(text) {
@@ -47,10 +47,11 @@ func (e *TooManyError) Error() string {
 
 // normaliser reads one payload.
 type normaliser struct {
-	o    *Options
+	o    Options
 	scan Scanner
 	doc  doc
 	res  Result
+	w    drafter
 	// size is the payload's.
 	size int
 }
@@ -100,10 +101,16 @@ func (n *normaliser) isDiscovery() bool {
 	return topic && (id || class)
 }
 
+// draft begins a sample of the document.
+func (n *normaliser) draft(index int) *drafter {
+	n.w = drafter{doc: &n.doc, o: &n.o, res: &n.res, s: n.begin(index)}
+	return &n.w
+}
+
 // sample makes a sample of the document, unless there is nothing in it.
 func (n *normaliser) sample(index int) {
-	w := drafter{doc: &n.doc, o: n.o, res: &n.res, s: n.begin(index)}
-	n.finish(&w, w.read(true))
+	w := n.draft(index)
+	n.finish(w, w.read(true))
 }
 
 // read applies a profile, or the general rules.

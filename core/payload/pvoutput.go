@@ -55,7 +55,8 @@ func (n *normaliser) pvBatch(text []byte) bool {
 func (n *normaliser) pvStatus(index int, form url.Values) {
 	n.doc.reset(n.size)
 	n.doc.done()
-	w := drafter{doc: &n.doc, o: n.o, res: &n.res, s: n.begin(index), p: &profile{name: "pvoutput"}}
+	w := n.draft(index)
+	w.p = &profile{name: "pvoutput"}
 	w.time(&leaf{text: []byte(form.Get("d") + " " + form.Get("t"))}, "d, t", false)
 	counter, net := form.Get("c1"), form.Get("n") == "1"
 	energy, used := Target(today), toNothing
@@ -81,5 +82,5 @@ func (n *normaliser) pvStatus(index int, form url.Values) {
 		w.put(v.to, 0, times(value, v.scale), 0)
 		w.given(v.to, 0, "pvoutput", v.name, false)
 	}
-	n.finish(&w, w.bad)
+	n.finish(w, w.bad)
 }

@@ -30,6 +30,7 @@ type senRecord struct {
 	text       []byte
 	at         float64
 	timed      bool
+	index      int
 }
 
 // senML reads a pack. Records of one time are one sample.
@@ -55,6 +56,7 @@ func (n *normaliser) senML() error {
 		if len(records) == 0 || records[len(records)-1].at != r.at {
 			order = append(order, r.at)
 		}
+		r.index = i
 		records = append(records, r)
 	}
 	n.res.Profile = "senml"
@@ -109,7 +111,6 @@ func (n *normaliser) senSamples(records []senRecord, order []float64) {
 	for i := range records {
 		next[records[i].at] = append(next[records[i].at], i)
 	}
-	index := 0
 	for _, at := range order {
 		own := next[at]
 		if own == nil {
@@ -126,12 +127,11 @@ func (n *normaliser) senSamples(records []senRecord, order []float64) {
 			n.doc.add(r.name, r.kind, r.text, unit)
 		}
 		n.doc.done()
-		w := drafter{doc: &n.doc, o: n.o, res: &n.res, s: n.begin(index)}
+		w := n.draft(records[own[0]].index)
 		if records[own[0]].timed {
 			n.senTime(w.s, at)
 		}
-		index++
-		n.finish(&w, w.general())
+		n.finish(w, w.general())
 	}
 }
 

@@ -50,7 +50,7 @@ func (n *normaliser) gateway(data []byte) error {
 		devices.Skip()
 	}
 	if several > 1 {
-		n.res.Warnings = append(n.res.Warnings, Problem{Reason: "several devices are in one message: their values are kept in extra"})
+		n.res.Warnings = append(n.res.Warnings, Problem{Field: "devices", Reason: "several are in one message: their values are kept in extra"})
 	}
 	s := NewScanner(data)
 	i := 0
@@ -78,12 +78,13 @@ func (n *normaliser) gateway(data []byte) error {
 
 // apart keeps the numbers of one device of several.
 func (n *normaliser) apart(index int, device string) {
-	w := drafter{doc: &n.doc, o: n.o, res: &n.res, s: n.begin(index), p: &profile{}}
+	w := n.draft(index)
+	w.p = &profile{}
 	w.thingsBoard()
 	for i := range n.doc.leaves {
 		if l := &n.doc.leaves[i]; !l.gone {
 			w.keep(l, device+"."+n.doc.name(l))
 		}
 	}
-	n.finish(&w, w.bad)
+	n.finish(w, w.bad)
 }

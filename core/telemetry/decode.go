@@ -12,8 +12,10 @@ import (
 // MaxReadings is how many readings one delivery may bring.
 const MaxReadings = 10_000
 
-// Decode reads a payload in canonical names: one reading (an object) or a list
-// of them, or, when in.Name is set, the value of that one field.
+// Decode reads a payload: in canonical names, one reading (an object) or a list
+// of them, or, when in.Name is set, the value of that one field. What has no
+// canonical name at its top level is understood as payload.Normalise does; when
+// that recognises nothing either, its numbers are kept in extra.
 //
 // What can't be read of a reading is left out and named in the report; what
 // can't be read at all is refused whole with a fault: Invalid for malformed JSON
@@ -24,19 +26,49 @@ const MaxReadings = 10_000
 func Decode(data []byte, in Intake) (Report, error) {
 	p := newParser(data, in)
 	if in.Name != "" && !holdsReadings(data) {
+		if linesOfText(data, in.Name) {
+			if ok, err := p.foreignReadings(data); ok {
+				return p.whole(err)
+			}
+		}
 		if err := p.scalar(data); err != nil {
 			return Report{}, err
 		}
 		return p.report, nil
 	}
 	kind := p.scan.Kind()
+	p.foreign = kind != payload.Object && kind != payload.Array || !mentionsCanonical(data)
+	if !p.foreign {
+		if report, err := p.readings(kind); !p.foreign {
+			return report, err
+		}
+	}
+	if ok, err := p.foreignReadings(data); ok {
+		return p.whole(err)
+	}
+	p = newParser(data, in)
+	p.canonical = true // nothing else knows it
+	return p.readings(p.scan.Kind())
+}
+
+// whole is the report, or nothing beside an error.
+func (p *parser) whole(err error) (Report, error) {
+	if err != nil {
+		return Report{}, err
+	}
+	return p.report, nil
+}
+
+// readings reads a reading or a list of them in canonical names. It stops with
+// p.foreign set when there are none.
+func (p *parser) readings(kind payload.Kind) (Report, error) {
 	elements := 0
 	switch kind {
 	case payload.Object:
 		p.reading(0)
 	case payload.Array:
 		p.scan.Open()
-		for ; p.scan.More(); elements++ {
+		for p.list = true; p.scan.More() && !p.foreign; elements++ {
 			if elements == MaxReadings {
 				return Report{}, fault.New(fault.TooLarge, "A list holds at most %d readings.", MaxReadings)
 			}
@@ -44,6 +76,9 @@ func Decode(data []byte, in Intake) (Report, error) {
 		}
 	default:
 		p.scan.Skip()
+	}
+	if p.foreign {
+		return Report{}, nil
 	}
 	if err := p.scan.End(); err != nil {
 		return Report{}, fault.New(fault.Invalid, "%s", err.Error())
@@ -68,6 +103,12 @@ type Intake struct {
 	// Name is set for a scalar that was published on a topic of its own: the
 	// payload is this field's value.
 	Name string
+	// Zone is the site's, for devices that tell local times without a zone. Without
+	// it such a time is left out with a warning, and the reading has the default
+	// time.
+	Zone *time.Location
+	// Meter is where a device stands that is a meter and nothing else.
+	Meter payload.Meter
 }
 
 // Report is what was understood of a payload.
@@ -81,6 +122,12 @@ type Report struct {
 	// DroppedExtra counts unknown numeric fields beyond MaxExtra or with a name
 	// beyond MaxExtraName.
 	DroppedExtra int
+	// Format is the vendor or format that was recognised, "" for canonical names and
+	// for what general rules alone understood.
+	Format string
+	// Given says, for each reading, which rule gave which field. It is nil for
+	// canonical names.
+	Given [][]payload.Given
 }
 
 // Rejection is a reading that was refused.

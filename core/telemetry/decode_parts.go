@@ -52,9 +52,14 @@ func (p *parser) readLines(field string) (lines []Line, ok bool) {
 	if numbers == 0 {
 		return nil, false
 	}
-	// One array for all the numbers, instead of an allocation each.
+	return p.drafted(count, numbers), true
+}
+
+// drafted makes lines of the drafts, with one array for all their numbers
+// instead of an allocation each.
+func (p *parser) drafted(count, numbers int) []Line {
 	store := make([]float64, 0, numbers)
-	lines = make([]Line, count)
+	lines := make([]Line, count)
 	for i := range lines {
 		draft, line := &p.lines[i], &lines[i]
 		for part, to := range [...]**float64{&line.VoltageVolts, &line.CurrentAmperes, &line.PowerWatts} {
@@ -64,7 +69,7 @@ func (p *parser) readLines(field string) (lines []Line, ok bool) {
 			}
 		}
 	}
-	return lines, true
+	return lines
 }
 
 // line reads one entry and returns how many numbers it has. null is an entry of

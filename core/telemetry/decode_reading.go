@@ -18,6 +18,8 @@ type parser struct {
 	received time.Time
 	// latest is the last millisecond that a timestamp may have.
 	latest int64
+	// canonical is set once a canonical name was seen, foreign when there is none.
+	canonical, foreign bool
 	// list is set inside a list, untimed once a reading there got the default time.
 	list, untimed bool
 	// index is the reading's that is being read, overflown how many of its numbers
@@ -39,7 +41,6 @@ func newParser(data []byte, in Intake) parser {
 
 // element reads one element of the list.
 func (p *parser) element(index int) {
-	p.list = true
 	if kind := p.scan.Kind(); kind != payload.Object {
 		p.scan.Skip()
 		p.reject(index, "must be an object, not "+kind.String())
@@ -56,7 +57,13 @@ func (p *parser) reading(index int) {
 	var at moment
 	p.scan.Open()
 	for p.scan.More() {
-		p.member(r, &at, p.scan.Name())
+		name := p.scan.Name()
+		if !p.canonical {
+			if p.decide(name); p.foreign {
+				return
+			}
+		}
+		p.member(r, &at, name)
 	}
 	p.finish(r, at, warned)
 }

@@ -37,8 +37,7 @@ func (p *parser) moment(at *moment, name string) {
 	case !ok:
 		problem = name + " must be RFC 3339 with an offset, such as 2026-06-21T12:00:00+02:00, or a unix time in seconds or milliseconds"
 	case milli < Earliest().UnixMilli() || milli > p.latest:
-		problem = name + " is out of the allowed range, " + Earliest().Format(time.RFC3339) + " until " +
-			time.UnixMilli(p.latest).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+		problem = outOfRange(name, p.latest)
 	case at.known && at.milli != milli:
 		problem = "timestamp, time and ts do not say the same"
 	}
