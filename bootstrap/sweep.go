@@ -11,6 +11,9 @@ import (
 	"ampra/core/identity"
 )
 
+// auditLifetime is how long entries of the audit log are kept.
+const auditLifetime = 2 * 365 * 24 * time.Hour
+
 // sweep removes records that are over.
 func (a *App) sweep(ctx context.Context, h *house) error {
 	now := time.Now().UTC()
@@ -18,6 +21,7 @@ func (a *App) sweep(ctx context.Context, h *house) error {
 		sqldb.NewSessions(h.db).Sweep(ctx, now),
 		sqldb.NewCredentials(h.db).Sweep(ctx, now),
 		sqldb.NewAttempts(h.db).Sweep(ctx, now.Add(-identity.LockTime)),
+		sqldb.NewAuditLog(h.db).Sweep(ctx, now.Add(-auditLifetime)),
 		sqldb.NewIdempotency(h.db).Sweep(ctx, now.Add(-idempotency.Lifetime)),
 	)
 }

@@ -46,7 +46,7 @@ type house struct {
 	store       *writer.Store
 	journal     telemetry.Journal
 	deadLetters telemetry.DeadLetters
-	ingest      *ingest.Service
+	ingest      countedIngest
 	accounts    *identity.Service
 	credentials *credentials.Service
 	sources     *sunsources.Service
@@ -206,7 +206,9 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 
 // wireUseCases makes what the API calls, and what is swept now and then.
 func (a *App) wireUseCases(ctx context.Context, h *house) error {
-	h.ingest = ingest.New(ingest.Deps{Journal: h.journal, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader})
+	h.ingest = countedIngest{
+		next: ingest.New(ingest.Deps{Journal: h.journal, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader}), m: a.metrics,
+	}
 	var err error
 	if h.accounts, err = Accounts(a.cfg, h.db); err != nil {
 		return err

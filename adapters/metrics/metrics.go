@@ -29,6 +29,7 @@ type Metrics struct {
 	deadLetters  *prometheus.CounterVec
 	archiveReads *prometheus.HistogramVec
 	requests     *prometheus.HistogramVec
+	ingested     *prometheus.CounterVec
 }
 
 // New returns an empty registry; version is shown as ampra_build_info.
@@ -61,11 +62,14 @@ func New(version string) *Metrics {
 			Name: "ampra_http_request_seconds", Help: "Time of an answered request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
 		}, []string{"method", "route", "status"}),
 	}
+	m.ingested = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ampra_ingest_total", Help: "Readings accepted and rejected, and fields of accepted readings that were left out.",
+	}, []string{"what"})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "ampra_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(build, m.appended, m.appendTime, m.written, m.writeBatch, m.writeTime, m.deadLetters, m.archiveReads, m.requests,
+	m.registry.MustRegister(build, m.appended, m.appendTime, m.written, m.writeBatch, m.writeTime, m.deadLetters, m.archiveReads, m.requests, m.ingested,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -73,6 +77,19 @@ func New(version string) *Metrics {
 // Handler shows everything in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// Ingested counts what became of one delivery: readings that are durable and
+// readings that were refused, fields that were left out with a warning, and
+// unknown fields that were left out for their number.
+func (m *Metrics) Ingested(accepted, rejected, warnings, droppedExtra int) {
+	for what, n := range map[string]int{
+		"accepted": accepted, "rejected": rejected, "field_left_out": warnings, "extra_left_out": droppedExtra,
+	} {
+		if n > 0 {
+			m.ingested.WithLabelValues(what).Add(float64(n))
+		}
+	}
 }
 
 // Request counts an answered request. route is its pattern, "" where none matched.

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -34,6 +35,14 @@ func (l *AuditLog) Append(ctx context.Context, e audit.Entry) error {
 	row := &auditRow{At: at(e.At), ActorID: e.ActorID, Act: e.Act, Subject: e.Subject, Detail: e.Detail}
 	if _, err := l.db.conn(ctx).NewInsert().Model(row).Exec(ctx); err != nil {
 		return fmt.Errorf("storing an audit entry: %w", translate(err))
+	}
+	return nil
+}
+
+// Sweep removes entries that were made before the time.
+func (l *AuditLog) Sweep(ctx context.Context, before time.Time) error {
+	if _, err := l.db.conn(ctx).NewDelete().Model((*auditRow)(nil)).Where("at < ?", at(before)).Exec(ctx); err != nil {
+		return fmt.Errorf("sweeping the audit log: %w", translate(err))
 	}
 	return nil
 }

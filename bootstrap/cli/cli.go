@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"ampra/bootstrap"
+	"ampra/core/fault"
 
 	"github.com/alecthomas/kong"
 )
@@ -98,7 +99,7 @@ func fail(errs io.Writer, err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
-	case errors.As(err, &setting), errors.Is(err, errUsage):
+	case errors.As(err, &setting), errors.Is(err, errUsage), fault.Is(err, fault.Invalid):
 		fmt.Fprintf(errs, "ampra: %v\n", err)
 		return ExitUsage
 	default:
