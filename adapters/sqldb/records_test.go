@@ -71,20 +71,19 @@ func recordsOf(db *DB) contract.Records {
 }
 
 func TestOldEntriesOfTheAuditLogAreSwept(t *testing.T) {
-	for name, open := range map[string]func(*testing.T) *DB{"SQLite": openSQLite, "PostgreSQL": openPostgres} {
-		t.Run(name, func(t *testing.T) {
-			log, subject, now := NewAuditLog(open(t)), uuid.New(), time.Date(2026, 6, 14, 12, 0, 0, 0, time.UTC)
-			for _, at := range []time.Time{now.Add(-time.Second), now} {
-				if err := log.Append(t.Context(), audit.Entry{At: at, Act: audit.CredentialsShown, Subject: subject}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := log.Sweep(t.Context(), now); err != nil {
+	t.Parallel()
+	engines(t, func(t *testing.T, open func(t *testing.T) *DB) {
+		log, subject, now := NewAuditLog(open(t)), uuid.New(), time.Date(2026, 6, 14, 12, 0, 0, 0, time.UTC)
+		for _, at := range []time.Time{now.Add(-time.Second), now} {
+			if err := log.Append(t.Context(), audit.Entry{At: at, Act: audit.CredentialsShown, Subject: subject}); err != nil {
 				t.Fatal(err)
 			}
-			if left, err := log.About(t.Context(), subject, 10); err != nil || len(left) != 1 || !left[0].At.Equal(now) {
-				t.Errorf("left are %+v, %v", left, err)
-			}
-		})
-	}
+		}
+		if err := log.Sweep(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := log.About(t.Context(), subject, 10); err != nil || len(left) != 1 || !left[0].At.Equal(now) {
+			t.Errorf("left are %+v, %v", left, err)
+		}
+	})
 }
