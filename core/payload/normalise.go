@@ -95,10 +95,12 @@ func (n *normaliser) object(data []byte) error {
 // isDiscovery recognises what devices publish so that Home Assistant finds them.
 func (n *normaliser) isDiscovery() bool {
 	d := &n.doc
-	topic := d.text("state_topic") != "" || d.text("stat_t") != ""
+	if d.find("state_topic") == nil && d.find("stat_t") == nil {
+		return false
+	}
 	id := d.text("unique_id") != "" || d.text("uniq_id") != ""
 	class := d.text("device_class") != "" || d.text("dev_cla") != "" || d.text("value_template") != "" || d.text("val_tpl") != "" || d.text("name") != ""
-	return topic && (id || class)
+	return id || class
 }
 
 // draft begins a sample of the document.

@@ -68,7 +68,8 @@ const (
 // are flattened; # stands for any number in them.
 type profile struct {
 	name string
-	// needs are names that are all there, and mark it: the first is the rarest.
+	// needs are names, without #, that are all there and mark it: the first is the
+	// rarest.
 	needs []string
 	// never are names that are not there.
 	never []string
@@ -133,16 +134,8 @@ func template(name string, room []byte) (text []byte, number int, ok bool) {
 // it is the one that needs the most.
 func (d *doc) recognise() *profile {
 	var best *profile
-	var room [maxPath]byte
 	for i := range d.leaves {
-		name := d.name(&d.leaves[i])
-		candidates := profilesByMark[name]
-		if candidates == nil {
-			if text, _, ok := template(name, room[:0]); ok {
-				candidates = profilesByMark[string(text)]
-			}
-		}
-		for _, p := range candidates {
+		for _, p := range profilesByMark[d.name(&d.leaves[i])] {
 			if (best == nil || len(p.needs) > len(best.needs)) && d.fits(p) {
 				best = p
 			}
@@ -168,31 +161,26 @@ func (d *doc) fits(p *profile) bool {
 // has reports whether a name is there. One that ends in a dot stands for all
 // that begin with it.
 func (d *doc) has(want string) bool {
-	var room [maxPath]byte
+	if !strings.HasSuffix(want, ".") {
+		return d.find(want) != nil
+	}
 	for i := range d.leaves {
-		name := d.name(&d.leaves[i])
-		switch {
-		case name == want:
+		if strings.HasPrefix(d.name(&d.leaves[i]), want) {
 			return true
-		case strings.HasSuffix(want, "."):
-			if strings.HasPrefix(name, want) {
-				return true
-			}
-		case strings.Contains(want, "#"):
-			if text, _, _ := template(name, room[:0]); string(text) == want {
-				return true
-			}
 		}
 	}
 	return false
 }
+
+// usualName is how long most names are; longer ones take memory.
+const usualName = 64
 
 // find is the rule for a name, with the number in it.
 func (p *profile) find(name string) (r rule, number int, ok bool) {
 	if r, ok = p.rules[name]; ok {
 		return r, r.line - 1 + r.first, true
 	}
-	var room [maxPath]byte
+	var room [usualName]byte
 	text, number, numbered := template(name, room[:0])
 	if !numbered {
 		return rule{}, 0, false

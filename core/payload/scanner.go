@@ -12,8 +12,9 @@ import "fmt"
 const MaxDepth = 32
 
 // wideObject is the number of names from which on an object's names are kept in
-// a map, so that a wide object costs no square of comparisons.
-const wideObject = 32
+// a map, so that a wide object costs no square of comparisons. Room is made for
+// usualObject at first.
+const wideObject, usualObject = 64, 32
 
 // Kind is what a value is.
 type Kind uint8
@@ -218,7 +219,7 @@ func (f *frame) add(s *Scanner, name []byte) bool {
 		return true
 	}
 	if s.names == nil {
-		s.names = make([][]byte, 0, wideObject)
+		s.names = make([][]byte, 0, usualObject)
 	}
 	own := s.names[f.names:]
 	for _, other := range own {

@@ -119,7 +119,7 @@ func TestScannerNamesTheByteAtFault(t *testing.T) {
 
 func TestScannerFindsARepeatedNameInAWideObject(t *testing.T) {
 	t.Parallel()
-	for _, names := range []int{31, 32, 33, 34, 64, 1000} {
+	for _, names := range []int{31, 32, 33, 34, 63, 64, 65, 66, 1000} {
 		var b strings.Builder
 		b.WriteString("{")
 		for i := range names {

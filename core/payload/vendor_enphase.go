@@ -38,7 +38,7 @@ func enphase() []profile {
 			},
 		},
 		{
-			name: "enphase production", needs: []string{"production.#.wNow", "production.#.type"}, read: enphaseKinds,
+			name: "enphase production", needs: []string{"production.0.wNow", "production.0.type"}, read: enphaseKinds,
 			rules: map[string]rule{"production.0.readingTime": {to: ToTime}, "production.#.readingTime": {to: toNothing}},
 		},
 		{

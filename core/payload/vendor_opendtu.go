@@ -5,7 +5,7 @@ package payload
 // counted from 0. Source: OpenDTU-docs, mqtt_topics.md; payloads of its web API.
 func openDTU() []profile {
 	return []profile{{
-		name: "opendtu", needs: []string{"total.Power", "inverters.#.serial"}, several: "inverters.1.serial",
+		name: "opendtu", needs: []string{"total.Power", "inverters.0.serial"}, several: "inverters.1.serial",
 		rules: map[string]rule{
 			"total.Power":                   {to: acW},
 			"total.YieldDay":                {to: today, scale: wh},

@@ -35,7 +35,7 @@ func shelly() []profile {
 		{name: "shelly em1", needs: []string{"aprt_power", "act_power"}, rules: channel},
 		{name: "shelly em1data", needs: []string{"total_act_ret_energy", "total_act_energy"}, rules: channel},
 		{name: "shelly switch", needs: []string{"apower", "aenergy.total"}, rules: plug, read: shellyParts},
-		{name: "shelly gen1", needs: []string{"emeters.#.power", "emeters.#.is_valid"}, rules: first, read: shellyValid},
+		{name: "shelly gen1", needs: []string{"emeters.0.power", "emeters.0.is_valid"}, rules: first, read: shellyValid},
 	}
 }
 

@@ -25,9 +25,9 @@ func tasmota() []profile {
 	unwrap := func(w *drafter) string { w.doc.unwrap("StatusSNS."); return "" }
 	return []profile{
 		{name: "tasmota", needs: []string{"ENERGY.Power"}, rules: plug},
-		{name: "tasmota", needs: []string{"ENERGY.Power.#"}, rules: plug},
+		{name: "tasmota", needs: []string{"ENERGY.Power.0"}, rules: plug},
 		{name: "tasmota", needs: []string{"StatusSNS.ENERGY.Power"}, rules: plug, read: unwrap},
-		{name: "tasmota", needs: []string{"StatusSNS.ENERGY.Power.#"}, rules: plug, read: unwrap},
+		{name: "tasmota", needs: []string{"StatusSNS.ENERGY.Power.0"}, rules: plug, read: unwrap},
 		{name: "tasmota sml", needs: []string{"SML.Power_curr"}, rules: smart},
 		{name: "tasmota sml", needs: []string{"SML.Total_in"}, rules: smart},
 		{name: "tasmota sml", needs: []string{"StatusSNS.SML.Total_in"}, rules: smart, read: unwrap},

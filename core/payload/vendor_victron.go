@@ -3,8 +3,8 @@ package payload
 import "strings"
 
 // victron reads Venus OS: one value a message, whose meaning stands in the topic.
-// There is no name in the payload to know it by, so that it needs the topic's
-// last names; what a phase alone tells stays in extra. Battery power is positive
+// There is no name in the payload to know it by: the topic's last names are
+// looked up instead, and the mark is one that no payload has; what a phase alone tells stays in extra. Battery power is positive
 // when charging. Source: victronenergy/dbus-flashmq, README; dbus wiki.
 func victron() []profile {
 	return []profile{{

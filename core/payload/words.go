@@ -234,11 +234,8 @@ func unitInName(name string) (unit, rest string) {
 	for begin > 0 && isLetter(name[begin-1]) {
 		begin--
 	}
-	if begin == 0 || begin == end {
-		return "", name
-	}
 	tail := name[begin:end]
-	if len(tail) <= 7 {
+	if begin > 0 && len(tail) <= 7 {
 		if unit = unitWord(tail); unit != "" && !isDigit(name[begin-1]) {
 			return unit, name[:begin]
 		}
