@@ -23,6 +23,8 @@ type desk struct {
 	answer func(d ingest.Delivery, done func(error)) error
 	// access is what is known of a source besides the test's own.
 	access map[uuid.UUID]credential.Access
+	// lookup is the registry's error about a source, nil for none.
+	lookup func(uuid.UUID) error
 	source uuid.UUID
 
 	mu      sync.Mutex
@@ -42,6 +44,11 @@ func (d *desk) Access(_ context.Context, source uuid.UUID) (credential.Access, e
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lookups++
+	if d.lookup != nil {
+		if err := d.lookup(source); err != nil {
+			return credential.Access{}, err
+		}
+	}
 	if source == d.source {
 		return credential.Access{SourceID: source, Type: sunsource.MQTT, Active: true}, nil
 	}

@@ -14,6 +14,10 @@ import (
 	"ampra/modules/telemetry/ingest"
 )
 
+// stubborn is after how many failures a message is named in the log that cannot
+// be stored while others can.
+const stubborn = 10
+
 // hand is what one connection has received and not yet acknowledged. Its size is
 // bounded by the window and by bytes, also where the broker does not keep to the
 // window: then it reads no further. (Mosquitto 2.0 does not: with messages queued,
@@ -27,31 +31,29 @@ type hand struct {
 	stop, halt    context.CancelFunc
 	// queue has room for the window of QoS 1 and for as many of QoS 0, which no
 	// window bounds.
-	queue  chan *paho.Publish
+	queue  chan *message
 	failed chan struct{} // there is something in again
 	ready  chan struct{} // there is something in settled
 	room   chan struct{} // some are acknowledged
 	gone   chan struct{} // the connection is
 
 	mu       sync.Mutex
-	closed   bool            // gone is
-	received uint64          // messages of QoS 1 so far
-	held     int             // of them not acknowledged on the wire
-	bytes    int             // of those
-	owed     int             // settled and not acknowledged on the wire
-	away     int             // being looked up, or at the journal
-	settled  []*paho.Publish // to be acknowledged
-	again    []*paho.Publish // to be submitted once more
-	delay    time.Duration   // how long the next pause is
-	paused   time.Time       // nothing is submitted before
-	stalled  bool            // that nothing can be stored has been logged
+	closed   bool       // gone is
+	received uint64     // messages of QoS 1 so far
+	held     int        // of them not acknowledged on the wire
+	bytes    int        // of those
+	owed     int        // settled and not acknowledged on the wire
+	away     int        // being looked up, or at the journal
+	settled  []*message // to be acknowledged
+	again    retries    // to be submitted once more
 }
 
 // newHand returns the hand of a connection that is about to be made. It lives
 // until stop.
 func newHand(ctx context.Context, s *Subscriber) *hand {
 	h := &hand{
-		s: s, pinger: paho.NewDefaultPinger(), delay: s.cfg.RetryMin, queue: make(chan *paho.Publish, 2*int(s.cfg.Window)),
+		s: s, pinger: paho.NewDefaultPinger(), again: retries{least: s.cfg.RetryMin, most: s.cfg.RetryMax},
+		queue:  make(chan *message, 2*int(s.cfg.Window)),
 		failed: make(chan struct{}, 1), ready: make(chan struct{}, 1), room: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	h.life, h.stop = context.WithCancel(ctx)
@@ -65,7 +67,7 @@ func newHand(ctx context.Context, s *Subscriber) *hand {
 func (h *hand) take(p *paho.Publish) {
 	if p.QoS > 0 || (len(h.queue) < int(h.s.cfg.Window) && !h.full()) {
 		select {
-		case h.queue <- p:
+		case h.queue <- &message{Publish: p}:
 			return
 		default:
 		}
@@ -83,136 +85,116 @@ func (h *hand) full() bool {
 // work submits what comes in, and once more what could not be stored.
 func (h *hand) work() {
 	for {
-		p, pause := h.next()
-		if p == nil {
-			var queue <-chan *paho.Publish
-			var resume <-chan time.Time
-			if pause > 0 {
-				resume = time.After(pause)
-			} else {
-				queue = h.queue
-			}
-			select {
-			case p = <-queue:
-			case <-resume:
-			case <-h.failed:
-			case <-h.working.Done():
-			}
+		h.mu.Lock()
+		m, pause, fresh := h.again.next(time.Now(), len(h.queue) > 0)
+		h.mu.Unlock()
+		if m == nil {
+			m = h.receive(pause, fresh)
 		}
 		if h.working.Err() != nil {
 			return
 		}
-		if p != nil {
-			h.submit(p)
+		if m != nil {
+			h.submit(m)
 		}
 	}
 }
 
-// next returns a message to be submitted once more, or how long to wait before
-// anything is.
-func (h *hand) next() (*paho.Publish, time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if pause := time.Until(h.paused); pause > 0 {
-		return nil, pause
+// receive waits for a message from the queue, or nil when there is something else
+// to be done: after a pause, unless that is 0, or after a failure.
+func (h *hand) receive(pause time.Duration, fresh bool) *message {
+	var queue <-chan *message
+	if fresh {
+		queue = h.queue
 	}
-	if len(h.again) == 0 {
-		return nil, 0
+	var over <-chan time.Time
+	if pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		over = timer.C
 	}
-	p := h.again[0]
-	h.again[0] = nil
-	h.again = h.again[1:]
-	return p, 0
+	select {
+	case m := <-queue:
+		return m
+	case <-over:
+	case <-h.failed:
+	case <-h.working.Done():
+	}
+	return nil
 }
 
 // submit hands one message to ingest. It waits while the journal has no room.
-func (h *hand) submit(p *paho.Publish) {
+func (h *hand) submit(m *message) {
 	h.mu.Lock()
 	h.away++
 	h.mu.Unlock()
-	source, name, ok := parseTopic(p.Topic)
+	source, name, ok := parseTopic(m.Topic)
 	if !ok {
-		h.drop(p)
+		h.drop(m)
 		return
 	}
 	access, err := h.s.d.Sources.Access(h.working, source)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		h.drop(p)
+		h.drop(m)
 		return
 	case err != nil:
-		h.settle(p, err)
+		h.settle(m, err)
 		return
 	case !access.Active || access.Type != sunsource.MQTT:
-		h.drop(p)
+		h.drop(m)
 		return
 	}
-	delivery := ingest.Delivery{SourceID: source, Payload: p.Payload, Origin: "mqtt", Topic: p.Topic, Name: name}
-	err = h.s.d.Ingest.Submit(h.working, delivery, func(_ ingest.Receipt, err error) { h.settle(p, err) })
+	delivery := ingest.Delivery{SourceID: source, Payload: m.Payload, Origin: "mqtt", Topic: m.Topic, Name: name}
+	err = h.s.d.Ingest.Submit(h.working, delivery, func(_ ingest.Receipt, err error) { h.settle(m, err) })
 	if err != nil {
-		h.settle(p, err)
+		h.settle(m, err)
 	}
 }
 
 // drop is the end of a message that nobody may have sent.
-func (h *hand) drop(p *paho.Publish) {
+func (h *hand) drop(m *message) {
 	h.s.dropped.Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.away--
-	h.owe(p)
+	h.owe(m)
 }
 
 // settle takes a message's fate: it is to be acknowledged when it is durable or
 // refused for good, and to be submitted once more otherwise. It never waits: the
 // journal calls it.
-func (h *hand) settle(p *paho.Publish, err error) {
+func (h *hand) settle(m *message, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.away--
-	switch {
-	case err == nil || fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge):
-		h.delay = h.s.cfg.RetryMin
-		h.recovered()
-		h.owe(p)
-	case p.QoS == 0: // its sender was promised nothing
-		h.s.dropped.Add(1)
-		h.pause(err)
-	default:
-		h.again = append(h.again, p)
-		h.pause(err)
-		signal(h.failed)
+	if err == nil || fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge) {
+		if h.again.succeeded() {
+			h.s.d.Log.InfoContext(h.life, "readings from the MQTT broker can be stored again")
+		}
+		h.owe(m)
+		return
 	}
+	if h.working.Err() != nil {
+		return // it comes again
+	}
+	if m.QoS == 0 { // its sender was promised nothing
+		h.s.dropped.Add(1)
+	}
+	if h.again.failed(m, time.Now()) {
+		h.s.d.Log.WarnContext(h.life, "readings from the MQTT broker can't be stored, trying again", "error", err)
+	} else if m.attempts >= stubborn && m.attempts%stubborn == 0 && h.again.row == 1 {
+		h.s.d.Log.ErrorContext(h.life, "a message from the MQTT broker can't be stored, and holds up what comes after it", "topic", m.Topic, "error", err)
+	}
+	signal(h.failed)
 }
 
 // owe hands a message over for acknowledgement.
-func (h *hand) owe(p *paho.Publish) {
-	if p.QoS > 0 {
+func (h *hand) owe(m *message) {
+	if m.QoS > 0 {
 		h.owed++
-		h.settled = append(h.settled, p)
+		h.settled = append(h.settled, m)
 		signal(h.ready)
-	}
-}
-
-// pause holds up the submitting. What fails together makes one pause.
-func (h *hand) pause(err error) {
-	now := time.Now()
-	if h.working.Err() != nil || now.Before(h.paused) {
-		return
-	}
-	h.paused = now.Add(h.delay)
-	h.delay = min(2*h.delay, h.s.cfg.RetryMax)
-	if !h.stalled {
-		h.stalled = true
-		h.s.d.Log.WarnContext(h.life, "readings from the MQTT broker can't be stored, trying again", "error", err)
-	}
-}
-
-// recovered notes that the journal takes messages again.
-func (h *hand) recovered() {
-	if h.stalled && len(h.again) == 0 {
-		h.stalled = false
-		h.s.d.Log.InfoContext(h.life, "readings from the MQTT broker can be stored again")
 	}
 }
 
@@ -236,9 +218,9 @@ func (h *hand) acknowledge() {
 		settled := h.settled
 		h.settled = nil
 		h.mu.Unlock()
-		for _, p := range settled {
+		for _, m := range settled {
 			// On a connection that is gone it fails, and the message comes again.
-			_ = h.client.Ack(p)
+			_ = h.client.Ack(m.Publish)
 		}
 	}
 }

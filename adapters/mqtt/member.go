@@ -42,6 +42,7 @@ type member struct {
 	log      *slog.Logger
 
 	granted bool
+	brief   int    // connections in a row that ended soon after they were subscribed
 	said    string // the problem that was logged last
 	running sync.WaitGroup
 	// left is what the connection before had in hand. It is still stored, since the
@@ -57,6 +58,7 @@ func (m *member) stay(ctx context.Context) {
 	for {
 		began := time.Now()
 		err := m.connection(ctx)
+		err = m.suspect(err, time.Since(began))
 		m.grant(ctx, false)
 		if ctx.Err() != nil {
 			m.leftBy(nil)
@@ -70,6 +72,20 @@ func (m *member) stay(ctx context.Context) {
 		wait(ctx, delay/2+rand.N(delay/2+1)) //nolint:gosec // not a secret
 		delay = min(2*delay, m.cfg.RetryMax)
 	}
+}
+
+// suspect adds a likely reason to the end of a connection. Mosquitto gives none
+// when it cuts off one client for another.
+func (m *member) suspect(err error, lasted time.Duration) error {
+	if !m.granted || lasted > steady {
+		m.brief = 0
+		return err
+	}
+	m.brief++
+	if m.brief < 3 {
+		return err
+	}
+	return fmt.Errorf("cut off again and again, perhaps another process uses the same name %q: %w", m.cfg.Name, err)
 }
 
 // leftBy puts a hand in the place of the one before, which stops.
@@ -154,7 +170,7 @@ func (m *member) clientConfig(conn net.Conn, h *hand, end context.CancelCauseFun
 			}
 			err := fmt.Errorf("cut off by the broker: %w", refusedBy(p.ReasonCode, reason))
 			if p.ReasonCode == takenOver {
-				err = fmt.Errorf("another process uses the same name: %w", err)
+				err = fmt.Errorf("another process uses the same name %q: %w", m.cfg.Name, err)
 			}
 			end(err)
 		},
