@@ -35,7 +35,8 @@ func (j *refusing) Submit(ctx context.Context, d ingest.Delivery, done func(inge
 // openBroker runs the product's broker on what takes the readings.
 func openBroker(t *testing.T, wrap func(*delayed) mqttbroker.Ingest) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
