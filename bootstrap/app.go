@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func New(ctx context.Context, cfg Config, version string, log *slog.Logger) (app
 	if err = MakeData(cfg); err != nil {
 		return app, err
 	}
-	if err = app.listen(); err != nil {
+	if err = app.listen(ctx); err != nil {
 		return app, err
 	}
 	if err = app.wire(ctx, version); err != nil {
@@ -97,8 +98,8 @@ func (a *App) Run(ctx context.Context) error { return a.parts.run(ctx) }
 // Close gives back what New opened, the last first. To be called after Run.
 func (a *App) Close() error {
 	var err error
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, a.closers[i]())
+	for _, closer := range slices.Backward(a.closers) {
+		err = errors.Join(err, closer())
 	}
 	a.closers = nil
 	return err
@@ -126,9 +127,9 @@ func (a *App) Ready(ctx context.Context) map[string]error {
 
 // listen opens the sockets, so that an address in use is the first thing to be
 // told.
-func (a *App) listen() error {
+func (a *App) listen(ctx context.Context) error {
 	var err error
-	if a.http, err = a.open("http-listen", a.cfg.HTTPListen); err != nil {
+	if a.http, err = a.open(ctx, "http-listen", a.cfg.HTTPListen); err != nil {
 		return err
 	}
 	if a.cfg.TLSCert != "" {
@@ -146,12 +147,12 @@ func (a *App) listen() error {
 		return nil
 	}
 	if a.cfg.MQTTListen != "" {
-		if a.mqtt, err = a.open("mqtt-listen", a.cfg.MQTTListen); err != nil {
+		if a.mqtt, err = a.open(ctx, "mqtt-listen", a.cfg.MQTTListen); err != nil {
 			return err
 		}
 	}
 	if a.cfg.MQTTTLSListen != "" {
-		plain, err := a.open("mqtt-tls-listen", a.cfg.MQTTTLSListen)
+		plain, err := a.open(ctx, "mqtt-tls-listen", a.cfg.MQTTTLSListen)
 		if err != nil {
 			return err
 		}
@@ -165,8 +166,9 @@ func (a *App) listen() error {
 	return nil
 }
 
-func (a *App) open(setting, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+func (a *App) open(ctx context.Context, setting, address string) (net.Listener, error) {
+	var listening net.ListenConfig
+	l, err := listening.Listen(ctx, "tcp", address)
 	if err != nil {
 		env := "AMPRA_" + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 		return nil, fmt.Errorf("listening on %s failed: choose another address with --%s or %s: %w", address, setting, env, err)
@@ -192,7 +194,7 @@ func (a *App) untilReady(ctx context.Context, what string, prepare func(ctx cont
 		if err == nil {
 			return nil
 		}
-		a.log.Warn("waiting for "+what, "error", err)
+		a.log.WarnContext(ctx, "waiting for a part", "part", what, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -28,18 +28,18 @@ func (a *told) Write(ctx context.Context, readings []telemetry.Placed) []error {
 	errs := a.Archive.Write(ctx, readings)
 	for _, err := range errs {
 		if err != nil {
-			a.tell(err)
+			a.tell(ctx, err)
 			break
 		}
 	}
 	return errs
 }
 
-func (a *told) tell(err error) {
+func (a *told) tell(ctx context.Context, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now := time.Now(); now.Sub(a.last) >= toldInterval {
 		a.last = now
-		a.log.Warn("readings could not be stored", "error", err)
+		a.log.WarnContext(ctx, "readings could not be stored", "error", err)
 	}
 }

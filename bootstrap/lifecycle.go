@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -57,12 +58,12 @@ func (p *parts) run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		p.log.Info("stopping")
+		p.log.InfoContext(ctx, "stopping")
 	case err = <-failed:
-		p.log.Error("a part ended, stopping", "error", err)
+		p.log.ErrorContext(ctx, "a part ended, stopping", "error", err)
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		err = errors.Join(err, p.end(all[i]))
+	for _, one := range slices.Backward(all) {
+		err = errors.Join(err, p.end(one))
 	}
 	return err
 }
@@ -115,7 +116,7 @@ func every(interval time.Duration, log *slog.Logger, name string, act func(ctx c
 				return nil
 			case <-ticker.C:
 				if err := act(ctx); err != nil && ctx.Err() == nil {
-					log.Warn(name+" failed, it will be tried again", "error", err)
+					log.WarnContext(ctx, "what is done now and then failed, it will be tried again", "act", name, "error", err)
 				}
 			}
 		}

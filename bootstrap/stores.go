@@ -2,12 +2,14 @@ package bootstrap
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"ampra/adapters/argon2"
 	"ampra/adapters/secretbox"
@@ -15,9 +17,6 @@ import (
 	"ampra/core/clock"
 	"ampra/modules/credentials"
 	"ampra/modules/identity"
-
-	"crypto/rand"
-	"time"
 )
 
 // Keys opens the keys that seal secrets. The embedded profile makes them at its
@@ -75,7 +74,7 @@ func Accounts(c Config, db *sqldb.DB) (*identity.Service, error) {
 // RotateKeys adds a key and seals every secret anew with it. Servers that run
 // meanwhile read the new key by themselves. progress is told the count so far.
 func RotateKeys(ctx context.Context, c Config, progress func(done int)) (keyID string, resealed int, err error) {
-	db, err := Records(c)
+	db, err := Records(c) //nolint:contextcheck // opening bounds itself
 	if err != nil {
 		return "", 0, err
 	}
@@ -87,7 +86,7 @@ func RotateKeys(ctx context.Context, c Config, progress func(done int)) (keyID s
 	if err != nil {
 		return keyID, 0, err
 	}
-	service := credentials.New(credentials.Deps{ //nolint:exhaustruct // resealing needs only these
+	service := credentials.New(credentials.Deps{ //nolint:exhaustruct_v5 // resealing needs only these
 		Credentials: sqldb.NewCredentials(db), Sealer: box, Clock: systemClock(),
 	})
 	resealed, err = service.Reseal(ctx, progress)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/adapters/httpapi"
 	"ampra/adapters/kafka"
 	"ampra/adapters/mongodb"
@@ -23,8 +25,6 @@ import (
 	"ampra/modules/telemetry/ingest"
 	"ampra/modules/telemetry/query"
 	"ampra/modules/telemetry/writer"
-
-	"github.com/google/uuid"
 )
 
 // Intervals of what is done now and then.
@@ -63,7 +63,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 			return err
 		}
 	}
-	return a.wireHTTP(&h, version)
+	return a.wireHTTP(&h, version) //nolint:contextcheck // requests bring their own
 }
 
 // wireRecords opens the keys and the store of records, and brings its schema up
@@ -74,7 +74,7 @@ func (a *App) wireRecords(ctx context.Context, h *house) error {
 		return err
 	}
 	h.sealer = box
-	if h.db, err = Records(a.cfg); err != nil {
+	if h.db, err = Records(a.cfg); err != nil { //nolint:contextcheck // opening bounds itself
 		return err
 	}
 	a.closer(h.db.Close)
@@ -96,7 +96,7 @@ func (a *App) wireRecords(ctx context.Context, h *house) error {
 // wireArchive opens where readings are kept.
 func (a *App) wireArchive(ctx context.Context, h *house) error {
 	if a.cfg.MongoURL == "" {
-		archive, err := sqldb.OpenArchive(filepath.Join(a.cfg.Data, "telemetry.db"))
+		archive, err := sqldb.OpenArchive(filepath.Join(a.cfg.Data, "telemetry.db")) //nolint:contextcheck // opening bounds itself
 		if err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 
 // wireCredentials makes what lets devices in. The registry hears of changes
 // first: all that comes after it asks it again.
-func (a *App) wireCredentials(_ context.Context, h *house) error {
+func (a *App) wireCredentials(ctx context.Context, h *house) error {
 	process, err := uuid.NewRandom()
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (a *App) wireCredentials(_ context.Context, h *house) error {
 	h.usage = credentials.NewUsage(credentials.UsageDeps{
 		Credentials: sqldb.NewCredentials(h.db), Presence: presence, Clock: systemClock(), Process: process,
 		Failed: func(err error) {
-			a.log.Warn("writing down the use of credentials failed, it will be tried again", "error", err)
+			a.log.WarnContext(ctx, "writing down the use of credentials failed, it will be tried again", "error", err)
 		},
 	})
 	a.parts.add("credentials' usage", 5*time.Second, ticking(usageInterval, h.usage.Run))
@@ -173,7 +173,7 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 	cluster, err := kafka.New(kafka.Config{
 		Brokers: a.cfg.KafkaBrokers, TopicPrefix: a.cfg.KafkaTopicPrefix,
 		Partitions: a.cfg.KafkaPartitions, Replication: a.cfg.KafkaReplication,
-	}, kafka.Deps{Log: a.log})
+	}, kafka.Deps{Log: a.log, Observer: nil})
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,9 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 			Batch: 5000, Linger: 50 * time.Millisecond, RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second,
 		}, writer.Deps{
 			Log: log, Store: h.store, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader,
-			Failed: func(err error) { a.log.Warn("writing readings failed, it will be tried again", "error", err) },
+			Failed: func(err error) {
+				a.log.WarnContext(ctx, "writing readings failed, it will be tried again", "error", err)
+			},
 		})
 		a.parts.add("writer", 20*time.Second, w.Run)
 	}
@@ -218,7 +220,7 @@ func (a *App) wireUseCases(ctx context.Context, h *house) error {
 		Credentials: h.credentials, Telemetry: h.archive, Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed,
 		Audit: sqldb.NewAuditLog(h.db), Clock: systemClock(), Random: rand.Reader,
 		Deferred: func(err error) {
-			a.log.Warn("telemetry of a deleted source is left, it will be erased later", "error", err)
+			a.log.WarnContext(ctx, "telemetry of a deleted source is left, it will be erased later", "error", err)
 		},
 	})
 	if !a.cfg.Has(RoleAPI) {

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/alecthomas/kong"
+
 	"ampra/bootstrap"
 	"ampra/core/fault"
-
-	"github.com/alecthomas/kong"
 )
 
 // Exit codes of the command.

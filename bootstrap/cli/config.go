@@ -8,9 +8,9 @@ import (
 	"text/tabwriter"
 	"unicode"
 
-	"ampra/bootstrap"
-
 	"github.com/alecthomas/kong"
+
+	"ampra/bootstrap"
 )
 
 type configCmd struct{}

@@ -13,11 +13,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"ampra/bootstrap"
 	"ampra/bootstrap/simulate"
 	"ampra/core/credential"
-
-	"github.com/alecthomas/kong"
 )
 
 type demoCmd struct {
@@ -39,7 +39,7 @@ func (d demoCmd) Run(ctx context.Context, c *bootstrap.Config, s streams, b buil
 			err = errors.Join(err, os.RemoveAll(folder))
 		}
 	}()
-	settings := demoSettings(*c, folder, given(parsed))
+	settings := demoSettings(ctx, *c, folder, given(parsed))
 	if err := settings.Complete(); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func given(parsed *kong.Context) map[string]bool {
 
 // demoSettings makes the embedded profile in a folder of its own, quiet, and on
 // other ports where the usual ones are taken.
-func demoSettings(c bootstrap.Config, folder string, set map[string]bool) bootstrap.Config {
+func demoSettings(ctx context.Context, c bootstrap.Config, folder string, set map[string]bool) bootstrap.Config {
 	c.Data, c.KeyFile = folder, ""
 	c.PostgresURL, c.KafkaBrokers, c.MongoURL, c.MQTTURL = "", nil, "", ""
 	c.Roles = []bootstrap.Role{bootstrap.RoleAPI, bootstrap.RoleIngest, bootstrap.RoleWriter, bootstrap.RoleBroker}
@@ -95,7 +95,7 @@ func demoSettings(c bootstrap.Config, folder string, set map[string]bool) bootst
 		"http-listen": &c.HTTPListen, "mqtt-listen": &c.MQTTListen, "mqtt-tls-listen": &c.MQTTTLSListen,
 	} {
 		if !set[name] {
-			*address = freeAddress(*address)
+			*address = freeAddress(ctx, *address)
 		}
 	}
 	if !set["public-url"] {
@@ -111,9 +111,9 @@ func demoSettings(c bootstrap.Config, folder string, set map[string]bool) bootst
 
 // freeAddress is the address when nobody listens there, else one with a free
 // port.
-func freeAddress(address string) string {
+func freeAddress(ctx context.Context, address string) string {
 	for _, candidate := range []string{address, "127.0.0.1:0"} {
-		if l, err := net.Listen("tcp", candidate); err == nil {
+		if l, err := new(net.ListenConfig).Listen(ctx, "tcp", candidate); err == nil {
 			free := candidate
 			if candidate != address {
 				free = l.Addr().String()

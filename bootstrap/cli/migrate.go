@@ -45,7 +45,7 @@ func (m migrateUp) Run(ctx context.Context, c *bootstrap.Config, s streams) erro
 			return err
 		}
 	}
-	return withRecords(c, func(db *sqldb.DB) error {
+	return withRecords(c, func(db *sqldb.DB) error { //nolint:contextcheck // opening bounds itself
 		if err := db.Migrate(ctx); err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ type migrateDown struct{}
 
 // Run takes one version back and lists all.
 func (migrateDown) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
-	return withRecords(c, func(db *sqldb.DB) error {
+	return withRecords(c, func(db *sqldb.DB) error { //nolint:contextcheck // opening bounds itself
 		if err := db.Down(ctx); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ type migrateStatus struct{}
 
 // Run lists the versions.
 func (migrateStatus) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
-	return withRecords(c, func(db *sqldb.DB) error { return printVersions(ctx, db, s) })
+	return withRecords(c, func(db *sqldb.DB) error { return printVersions(ctx, db, s) }) //nolint:contextcheck // opening bounds itself
 }
 
 func printVersions(ctx context.Context, db *sqldb.DB, s streams) error {

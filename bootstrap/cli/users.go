@@ -22,7 +22,7 @@ type usersCmd struct {
 
 // withAccounts opens the accounts for one command.
 func withAccounts(ctx context.Context, c *bootstrap.Config, act func(accounts *identity.Service) error) error {
-	return withRecords(c, func(db *sqldb.DB) error {
+	return withRecords(c, func(db *sqldb.DB) error { //nolint:contextcheck // opening bounds itself
 		if err := db.Migrate(ctx); err != nil {
 			return err
 		}
