@@ -69,27 +69,17 @@ func badInputs() []badInput {
 }
 
 func TestBadInputIsRefusedOrKeptInPartAndHarmsNothing(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		profile string
-		open    func(t *testing.T) *house
-	}{
-		{"embedded", func(t *testing.T) *house { return embedded(t, nil) }},
-		{"scale", func(t *testing.T) *house { return scale(t, nil) }},
-	} {
-		t.Run(c.profile, func(t *testing.T) {
-			t.Parallel()
-			s := c.open(t).startAll().api()
-			u := firstUser(t, s)
-			t.Run("by webhook", func(t *testing.T) { badByWebhook(t, u.add("Webhook", "Bad"), u.in(t)) })
-			t.Run("by MQTT", func(t *testing.T) { badByMQTT(t, u.add("MQTT", "Bad"), u.in(t)) })
-			t.Run("too much at once", func(t *testing.T) { tooMuch(t, u.add("Webhook", "Much"), u.in(t)) })
-			t.Run("to another's topic", func(t *testing.T) { othersTopic(t, u.add("MQTT", "One"), u.add("MQTT", "Other"), u.in(t)) })
-			if err := s.ready(); err != nil {
-				t.Errorf("after all that: %v", err)
-			}
-		})
-	}
+	onBoth(t, oneProcess, func(t *testing.T, open opener) {
+		s := open(t).startAll().api()
+		u := firstUser(t, s)
+		t.Run("by webhook", func(t *testing.T) { badByWebhook(t, u.add("Webhook", "Bad"), u.in(t)) })
+		t.Run("by MQTT", func(t *testing.T) { badByMQTT(t, u.add("MQTT", "Bad"), u.in(t)) })
+		t.Run("too much at once", func(t *testing.T) { tooMuch(t, u.add("Webhook", "Much"), u.in(t)) })
+		t.Run("to another's topic", func(t *testing.T) { othersTopic(t, u.add("MQTT", "One"), u.add("MQTT", "Other"), u.in(t)) })
+		if err := s.ready(); err != nil {
+			t.Errorf("after all that: %v", err)
+		}
+	})
 }
 
 func badByWebhook(t *testing.T, s source, u *user) {

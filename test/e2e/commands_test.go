@@ -11,57 +11,47 @@ import (
 )
 
 func TestKeysCanBeRotatedUnderARunningServer(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		profile string
-		open    func(t *testing.T) *house
-	}{
-		{"embedded", func(t *testing.T) *house { return embedded(t, nil) }},
-		{"scale", func(t *testing.T) *house { return scale(t, nil) }},
-	} {
-		t.Run(c.profile, func(t *testing.T) {
-			t.Parallel()
-			s := c.open(t).startAll().api()
-			u := firstUser(t, s)
-			before := []source{u.add("MQTT", "Roof"), u.add("Webhook", "Garage")}
-			keyFile := s.settings["AMPRA_KEY_FILE"]
-			if keyFile == "" {
-				keyFile = filepath.Join(s.data, "key")
-			}
-			old, err := os.ReadFile(keyFile)
-			if err != nil {
-				t.Fatal(err)
-			}
-			rotated := run(t, s.settings, "keys", "rotate")
-			if rotated.code != 0 || !strings.Contains(rotated.out, "2 credentials") {
-				t.Fatalf("ampra keys rotate ended with code %d: %s%s", rotated.code, rotated.out, rotated.err)
-			}
-			if now, err := os.ReadFile(keyFile); err != nil || string(now) == string(old) {
-				t.Errorf("the key file is as before (%v)", err)
-			}
-			if info, err := os.Stat(keyFile); err != nil || info.Mode().Perm() != 0o600 {
-				t.Errorf("the key file's mode is %v, want 0600 (%v)", info.Mode(), err)
-			}
-			check := func(when string, all []source) {
-				for _, one := range all {
-					var now source
-					u.want(http.StatusOK, http.MethodGet, "/api/sunsources/"+one.ID+"?includeConnectionDetails=true", nil).into(t, &now)
-					if one.Type == "MQTT" && *now.Details.Key != *one.Details.Key || one.Type == "Webhook" && *now.Details.Secret != *one.Details.Secret {
-						t.Errorf("%s: %s shows another secret than before", when, one.Name)
-					}
-					if one.Type == "Webhook" {
-						deliver(t, one, sample, plain)
-					}
+	onBoth(t, oneProcess, func(t *testing.T, open opener) {
+		s := open(t).startAll().api()
+		u := firstUser(t, s)
+		before := []source{u.add("MQTT", "Roof"), u.add("Webhook", "Garage")}
+		keyFile := s.settings["AMPRA_KEY_FILE"]
+		if keyFile == "" {
+			keyFile = filepath.Join(s.data, "key")
+		}
+		old, err := os.ReadFile(keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rotated := run(t, s.settings, "keys", "rotate")
+		if rotated.code != 0 || !strings.Contains(rotated.out, "2 credentials") {
+			t.Fatalf("ampra keys rotate ended with code %d: %s%s", rotated.code, rotated.out, rotated.err)
+		}
+		if now, err := os.ReadFile(keyFile); err != nil || string(now) == string(old) {
+			t.Errorf("the key file is as before (%v)", err)
+		}
+		if info, err := os.Stat(keyFile); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the key file's mode is %v, want 0600 (%v)", info.Mode(), err)
+		}
+		check := func(when string, all []source) {
+			for _, one := range all {
+				var now source
+				u.want(http.StatusOK, http.MethodGet, "/api/sunsources/"+one.ID+"?includeConnectionDetails=true", nil).into(t, &now)
+				if one.Type == "MQTT" && *now.Details.Key != *one.Details.Key || one.Type == "Webhook" && *now.Details.Secret != *one.Details.Secret {
+					t.Errorf("%s: %s shows another secret than before", when, one.Name)
+				}
+				if one.Type == "Webhook" {
+					deliver(t, one, sample, plain)
 				}
 			}
-			check("under the running server", before)
-			after := append(before, u.add("Webhook", "Shed"))
-			check("with one more", after)
-			s.stop()
-			s.start()
-			check("after another start", after)
-		})
-	}
+		}
+		check("under the running server", before)
+		after := append(before, u.add("Webhook", "Shed"))
+		check("with one more", after)
+		s.stop()
+		s.start()
+		check("after another start", after)
+	})
 }
 
 func TestAccountsAreMadeAtTheCommandLine(t *testing.T) {

@@ -185,9 +185,9 @@ func (d *device3) write(kind byte, body []byte) {
 	packet := bytes.NewBuffer([]byte{kind})
 	n := len(body)
 	for ; n > 127; n >>= 7 {
-		packet.WriteByte(byte(n) | 0x80) //nolint:gosec // seven bits at a time
+		packet.WriteByte(byte(n) | 0x80)
 	}
-	packet.WriteByte(byte(n)) //nolint:gosec // at most 127
+	packet.WriteByte(byte(n))
 	packet.Write(body)
 	_, _ = d.conn.Write(packet.Bytes())
 }

@@ -81,7 +81,7 @@ func residentMegabytes(t testing.TB, s *server) float64 {
 var foundSome = regexp.MustCompile(`acknowledged \d+, found [1-9]`)
 
 func TestTheDemoShowsAReadingSoonAndItsLinesWorkWhenPasted(t *testing.T) {
-	sh := shell(t, t.TempDir(), "curl", "curl")
+	sh := shell(t, t.TempDir(), tool{"curl", "curl"})
 	temp := t.TempDir()
 	var out record
 	cmd := command(t, map[string]string{

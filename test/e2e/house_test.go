@@ -3,6 +3,7 @@ package e2e
 import (
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func (h *house) startAll() *house {
 	return h
 }
 
-func (h *house) all() []*server { return append(h.apis[:len(h.apis):len(h.apis)], h.writers...) }
+func (h *house) all() []*server { return slices.Concat(h.apis, h.writers) }
 
 // api is the process that requests go to.
 func (h *house) api() *server { return h.apis[0] }
@@ -102,6 +103,26 @@ func scale(t testing.TB, settings map[string]string) *house {
 	h := &house{t: t, stores: realStores(t)}
 	h.apis = []*server{h.add("ampra", settings)}
 	return h
+}
+
+// opener prepares an installation.
+type opener func(t testing.TB) *house
+
+// The scale profile in one process, and in three: API and broker, two writers.
+func oneProcess(t testing.TB) *house     { return scale(t, nil) }
+func threeProcesses(t testing.TB) *house { return split(t, 1) }
+
+// onBoth runs a test on the embedded profile and on the scale profile.
+func onBoth(t *testing.T, onScale opener, test func(t *testing.T, open opener)) {
+	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(t testing.TB) *house { return embedded(t, nil) })
+	})
+	t.Run("scale", func(t *testing.T) {
+		t.Parallel()
+		test(t, onScale)
+	})
 }
 
 // split prepares the scale profile in several processes: so many with the API and

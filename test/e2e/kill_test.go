@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -20,9 +22,15 @@ const (
 // have the time that is promised then, 30 s, until they must be found.
 func hunt(t *testing.T, u *user, next func(round int) *server) {
 	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	seed := rand.Uint64() //nolint:gosec // not a secret
+	if text := os.Getenv("AMPRA_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("AMPRA_TEST_SEED: %v", err)
+		}
+	}
+	t.Logf("AMPRA_TEST_SEED=%d draws these moments again", seed)
+	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // not a secret
 	upTo := func(d time.Duration) time.Duration { return time.Duration(random.Int64N(int64(d))) }
 	s := simulate(u, append(hunted, "--mqtt", "mqtt://"+u.server.mqtt)...)
 	rounds := 0

@@ -41,7 +41,8 @@ func TestTheReadmesQuickStartWorksWhenPasted(t *testing.T) {
 	if len(blocks) != 5 || !strings.Contains(blocks[0], "serve") {
 		t.Fatalf("the quick start has %d blocks, want 5 of which the first starts the server: %q", len(blocks), blocks)
 	}
-	reader := shell(t, t.TempDir(), "curl", "curl", "jq", "jq", "openssl", "openssl", "mosquitto_pub", "mosquitto-clients")
+	reader := shell(t, t.TempDir(),
+		tool{"curl", "curl"}, tool{"jq", "jq"}, tool{"openssl", "openssl"}, tool{"mosquitto_pub", "mosquitto-clients"})
 	// As the reader's, but for ports of the test's own.
 	s := embedded(t, map[string]string{"AMPRA_MQTT_PUBLIC_HOST": "localhost"}).startAll().api()
 	_, http, _ := strings.Cut(s.http, ":")

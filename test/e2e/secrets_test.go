@@ -20,34 +20,24 @@ import (
 )
 
 func TestNoSecretIsKeptOrLoggedInTheClear(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		profile string
-		open    func(t *testing.T) *house
-	}{
-		{"embedded", func(t *testing.T) *house { return embedded(t, nil) }},
-		{"scale", func(t *testing.T) *house { return split(t, 1) }},
-	} {
-		t.Run(c.profile, func(t *testing.T) {
-			t.Parallel()
-			h := c.open(t).startAll()
-			u := firstUser(t, h.api())
-			secrets := useSecrets(t, u)
-			look := func(when string) {
-				for place, content := range atRest(t, h) {
-					secrets.in(t, place+", "+when, content)
-				}
-				for _, s := range h.all() {
-					secrets.in(t, "the log of "+s.name, []byte(s.log.String()))
-				}
+	onBoth(t, threeProcesses, func(t *testing.T, open opener) {
+		h := open(t).startAll()
+		u := firstUser(t, h.api())
+		secrets := useSecrets(t, u)
+		look := func(when string) {
+			for place, content := range atRest(t, h) {
+				secrets.in(t, place+", "+when, content)
 			}
-			look("while it runs")
 			for _, s := range h.all() {
-				s.stop()
+				secrets.in(t, "the log of "+s.name, []byte(s.log.String()))
 			}
-			look("after the stop")
-		})
-	}
+		}
+		look("while it runs")
+		for _, s := range h.all() {
+			s.stop()
+		}
+		look("after the stop")
+	})
 }
 
 // marks are texts that are no secrets. They must be found: else the search finds
@@ -229,7 +219,7 @@ func files(t *testing.T, s *server) map[string][]byte {
 		if err != nil || entry.IsDir() || path == filepath.Join(s.data, "key") {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(path) //nolint:gosec // our own server's folder
 		all[filepath.Base(path)] = content
 		return err
 	})

@@ -130,13 +130,6 @@ func (s *server) stop() {
 // kill ends the process with SIGKILL.
 func (s *server) kill() { s.child.kill() }
 
-// restart kills and starts again.
-func (s *server) restart() {
-	s.t.Helper()
-	s.kill()
-	s.start()
-}
-
 // ports hands out each port once.
 type ports struct {
 	mu   sync.Mutex
@@ -154,13 +147,13 @@ func freeAddress(t testing.TB) string {
 	defer taken.mu.Unlock()
 	var err error
 	for range 200 {
-		port := 12000 + rand.IntN(8000)
+		port := 12000 + rand.IntN(8000) //nolint:gosec // not a secret
 		if taken.used[port] {
 			continue
 		}
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		var l net.Listener
-		if l, err = net.Listen("tcp", address); err == nil {
+		if l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", address); err == nil {
 			taken.used[port] = true
 			if err = l.Close(); err == nil {
 				return address

@@ -14,15 +14,17 @@ type sh struct {
 	folder string
 }
 
-// shell opens a terminal in a folder; tools are pairs of a program and Debian's
-// package that has it.
-func shell(t testing.TB, folder string, tools ...string) *sh {
+// tool is a program that a guide uses, and Debian's package that has it.
+type tool struct{ program, debian string }
+
+// shell opens a terminal in a folder, where these tools are to be had.
+func shell(t testing.TB, folder string, tools ...tool) *sh {
 	t.Helper()
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("no sh on this machine")
 	}
-	for i := 0; i < len(tools); i += 2 {
-		stack.Program(t, tools[i], tools[i+1])
+	for _, one := range tools {
+		stack.Program(t, one.program, one.debian)
 	}
 	return &sh{t: t, folder: folder}
 }

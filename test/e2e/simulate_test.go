@@ -75,29 +75,19 @@ func (s *simulation) about() string {
 }
 
 func TestASimulatedFleetFindsEveryReadingThatItSent(t *testing.T) {
-	t.Parallel()
 	const sources, day = 20, 24 * 60
-	for _, c := range []struct {
-		profile string
-		open    func(t *testing.T) *house
-	}{
-		{"embedded", func(t *testing.T) *house { return embedded(t, nil) }},
-		{"scale", func(t *testing.T) *house { return scale(t, nil) }},
-	} {
-		t.Run(c.profile, func(t *testing.T) {
-			t.Parallel()
-			u := firstUser(t, c.open(t).startAll().api())
-			s := simulate(u, "--sources", strconv.Itoa(sources), "--days", "1", "--speed", "max")
-			got := s.wait(2 * time.Minute)
-			if got.sent != sources*day || got.found != got.sent {
-				t.Errorf("%+v, want all of %d readings sent and found", got, sources*day)
-			}
-			t.Log(s.about())
-			var left []any
-			u.want(200, "GET", "/api/sunsources", nil).into(t, &left)
-			if len(left) != 0 {
-				t.Errorf("%d sources are left behind", len(left))
-			}
-		})
-	}
+	onBoth(t, oneProcess, func(t *testing.T, open opener) {
+		u := firstUser(t, open(t).startAll().api())
+		s := simulate(u, "--sources", strconv.Itoa(sources), "--days", "1", "--speed", "max")
+		got := s.wait(2 * time.Minute)
+		if got.sent != sources*day || got.found != got.sent {
+			t.Errorf("%+v, want all of %d readings sent and found", got, sources*day)
+		}
+		t.Log(s.about())
+		var left []any
+		u.want(200, "GET", "/api/sunsources", nil).into(t, &left)
+		if len(left) != 0 {
+			t.Errorf("%d sources are left behind", len(left))
+		}
+	})
 }
