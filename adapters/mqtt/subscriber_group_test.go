@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ampra/core/fault"
 	"ampra/modules/telemetry/ingest"
 	"ampra/test/fake"
 )
@@ -65,6 +66,7 @@ func TestAProcessThatLeavesHandsOverAndLeavesNothingBehind(t *testing.T) {
 	staying := o.config(o.address)
 	leaving := staying
 	leaving.Name, leaving.Leave, leaving.Connections = "two", true, 2
+	leaving.Window = 5 // the broker has some more for it
 	one, _ := read(t, staying, second)
 	subscribed(t, one, 1)
 	two, leave := read(t, leaving, first)
@@ -152,7 +154,13 @@ func TestABacklogComesInBoundedPortionsThoughTheBrokerIgnoresTheWindow(t *testin
 func TestManyBytesHoldUpTheReadingUntilTheyAreStored(t *testing.T) {
 	noLeaks(t)
 	o, d := newOutside(t), newDesk()
-	d.answer = away
+	tried := map[string]bool{}
+	d.answer = func(delivery ingest.Delivery, _ func(error)) error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		tried[string(delivery.Payload)] = true
+		return fault.New(fault.Unavailable, "The journal is away.")
+	}
 	cfg := o.config(o.address)
 	cfg.WindowBytes, cfg.KeepAlive, cfg.Confirm = 64<<10, time.Second, 100*time.Millisecond
 	s, stop := read(t, cfg, d)
@@ -167,6 +175,11 @@ func TestManyBytesHoldUpTheReadingUntilTheyAreStored(t *testing.T) {
 		t.Error("a broker that is not listened to counts as gone")
 	}
 	d.now(nil)
+	d.mu.Lock()
+	if n := len(tried); n == 0 || n > 9 { // it reads on up to 64 KiB, and then the one that goes beyond
+		t.Errorf("%d messages of 8 KiB were read", n)
+	}
+	d.mu.Unlock()
 	eventually(t, "all messages", func() bool { return d.kept() == 100 })
 	stop()
 }
