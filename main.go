@@ -8,6 +8,6 @@ import (
 )
 
 // version is set when a release is built.
-var version = "dev" //nolint:gochecknoglobals // set by the linker
+var version = "dev"
 
 func main() { os.Exit(cli.Main(os.Args[1:], version)) }

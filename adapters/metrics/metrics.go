@@ -8,13 +8,13 @@ import (
 	"strconv"
 	"time"
 
-	"ampra/core/fault"
-	"ampra/core/telemetry"
-
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ampra/core/fault"
+	"ampra/core/telemetry"
 )
 
 // Metrics is a registry of its own with the pipeline's counts.

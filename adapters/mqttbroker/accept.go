@@ -49,11 +49,7 @@ func (b *Broker) accept(ctx, base context.Context, l net.Listener) error {
 			_ = conn.Close()
 			continue
 		}
-		go func() {
-			defer b.running.Done()
-			defer b.forget(conn)
-			b.serve(base, conn)
-		}()
+		go b.serve(base, conn)
 	}
 }
 
@@ -69,33 +65,56 @@ func (b *Broker) admit(conn net.Conn) bool {
 	return true
 }
 
+// forget closes a connection and counts it out.
 func (b *Broker) forget(conn net.Conn) {
+	defer b.running.Done()
 	abandon(conn)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.connections, conn)
 }
 
-// serve takes one connection from its first byte to its end. A panic ends the
-// connection and not the broker.
+// serve takes one connection, which is counted, from its first byte on. A session
+// goes on in a goroutine of its own: signing in takes a deep stack, which it would
+// keep.
 func (b *Broker) serve(ctx context.Context, conn net.Conn) {
-	defer func() {
-		if r := recover(); r != nil {
-			b.d.Log.Error("a connection ended in a panic", "remote", conn.RemoteAddr().String(), "panic", r, "stack", string(debug.Stack()))
-		}
-	}()
+	s := b.greet(ctx, conn)
+	if s == nil {
+		b.forget(conn)
+		return
+	}
+	go b.attend(ctx, s)
+}
+
+// greet lets a device in, or returns nil.
+func (b *Broker) greet(ctx context.Context, conn net.Conn) *session {
+	defer b.rescue(conn)
 	s, err := b.open(ctx, conn)
 	if err != nil {
 		b.refused.Add(1)
 		b.d.Log.Debug("a connection was refused", "remote", conn.RemoteAddr().String(), "reason", err)
-		return
+		return nil
 	}
-	defer b.leave(ctx, s)
 	b.d.Log.Debug("a device connected", "source", s.identity.SourceID, "remote", conn.RemoteAddr().String(), "version", s.version)
-	err = s.read()
+	return s
+}
+
+// attend takes a session to its end.
+func (b *Broker) attend(ctx context.Context, s *session) {
+	defer b.forget(s.conn)
+	defer b.rescue(s.conn)
+	defer b.leave(ctx, s)
+	err := s.read() //nolint:contextcheck // the session has a context of its own
 	s.fail(err)
 	b.d.Log.Debug("a device left", "source", s.identity.SourceID, "reason", err)
-	linger(conn)
+	linger(s.conn)
+}
+
+// rescue, deferred, has a panic end one connection and not the broker.
+func (b *Broker) rescue(conn net.Conn) {
+	if r := recover(); r != nil {
+		b.d.Log.Error("a connection ended in a panic", "remote", conn.RemoteAddr().String(), "panic", r, "stack", string(debug.Stack()))
+	}
 }
 
 // Bounds of a connection's end.

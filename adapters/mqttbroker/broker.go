@@ -18,11 +18,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/modules/credentials"
 	"ampra/modules/telemetry/ingest"
-
-	"github.com/google/uuid"
 )
 
 // Gate lets devices in. credentials.Gate is one.

@@ -10,10 +10,10 @@ import (
 	"net"
 	"time"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"ampra/core/fault"
 	"ampra/modules/credentials"
-
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 const (
@@ -41,8 +41,7 @@ func (b *Broker) open(ctx context.Context, conn net.Conn) (*session, error) {
 	if err == nil {
 		return s, nil
 	}
-	var v violation
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[violation](err); ok {
 		refuse(conn, v.code, c.version)
 	}
 	return nil, err
@@ -84,7 +83,7 @@ func (b *Broker) signIn(ctx context.Context, conn net.Conn, reader *bufio.Reader
 	}
 	s := newSession(ctx, b, conn, reader, identity, c)
 	if c.will != nil {
-		if _, ok := s.topics.own([]byte(c.will.topic)); !ok {
+		if _, ok := s.own([]byte(c.will.topic)); !ok {
 			s.cancel()
 			return nil, violation{notAuthorized, "the will's topic is not the device's own"}
 		}
@@ -92,7 +91,7 @@ func (b *Broker) signIn(ctx context.Context, conn net.Conn, reader *bufio.Reader
 	present := b.enter(ctx, s, c.clean)
 	// The credential may have been replaced while it was being checked. From here
 	// on a revocation finds the session; one that came before is found here.
-	holds, err := b.confirm(s.ctx, s)
+	holds, err := b.confirm(ctx, s)
 	switch {
 	case b.isRevoked(s), err == nil && !holds:
 		err = errRevoked
@@ -110,7 +109,7 @@ func (b *Broker) signIn(ctx context.Context, conn net.Conn, reader *bufio.Reader
 	return s, nil
 }
 
-var errRevoked = violation{badCredentials, "the credential was revoked during the sign-in"} //nolint:gochecknoglobals // a constant
+var errRevoked = violation{badCredentials, "the credential was revoked during the sign-in"}
 
 // identify asks the gate who connects.
 func (b *Broker) identify(ctx context.Context, c connect) (credentials.Session, error) {

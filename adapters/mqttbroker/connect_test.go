@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/fault"
-
 	"github.com/google/uuid"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/core/fault"
 )
 
 func TestConnectIsAnsweredByWhoAsks(t *testing.T) {

@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/modules/credentials"
 	"ampra/modules/telemetry/ingest"
-
-	"github.com/google/uuid"
 )
 
 // fakeGate knows sources, each with the keys that are valid now.

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/core/sunsource"
 )
 
 func FuzzReadHeader(f *testing.F) {
@@ -245,8 +245,25 @@ func plainMatch(filter, topic []string) bool {
 
 func FuzzMatches(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"#", "a"}, {"a/#", "a"}, {"a/#", "a/b/c"}, {"a/+", "a/b"}, {"a/+", "a/"}, {"a/+", "a"}, {"+/+", "/"}, {"+", "/"}, {"/", "/"},
-		{"a/+/c", "a/b/c"}, {"a", "a/"}, {"a/", "a"}, {"+/#", "a"}, {"a/+/#", "a"}, {"a/+/#", "a/b"}, {"a#", "a"}, {"#/a", "a"}, {"+a", "a"}, {"", ""},
+		{"#", "a"},
+		{"a/#", "a"},
+		{"a/#", "a/b/c"},
+		{"a/+", "a/b"},
+		{"a/+", "a/"},
+		{"a/+", "a"},
+		{"+/+", "/"},
+		{"+", "/"},
+		{"/", "/"},
+		{"a/+/c", "a/b/c"},
+		{"a", "a/"},
+		{"a/", "a"},
+		{"+/#", "a"},
+		{"a/+/#", "a"},
+		{"a/+/#", "a/b"},
+		{"a#", "a"},
+		{"#/a", "a"},
+		{"+a", "a"},
+		{"", ""},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -318,8 +335,8 @@ func FuzzSession(f *testing.F) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
+			b.admit(server)
 			b.serve(context.WithoutCancel(t.Context()), server)
-			server.Close()
 			b.running.Wait()
 		}()
 		version := byte(4)
@@ -331,7 +348,7 @@ func FuzzSession(f *testing.F) {
 		d.welcomed()
 		go func() {
 			_, _ = client.Write(bytes)
-			client.Write([]byte{0xE0, 0}) // DISCONNECT, if it is one there
+			_, _ = client.Write([]byte{0xE0, 0}) // DISCONNECT, if it is one there
 			client.Close()
 		}()
 		for {

@@ -13,14 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"ampra/core/credential"
 	"ampra/modules/credentials"
-
-	"github.com/mochi-mqtt/server/v2/packets"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what has to come.
 const patience = 10 * time.Second
@@ -92,7 +89,7 @@ type house struct {
 func open(t testing.TB, cfg Config, listeners ...net.Listener) *house {
 	t.Helper()
 	h := &house{gate: newGate(), ingest: newIngest(), usage: &fakeUsage{}, pipes: newPipes()}
-	var log io.Writer = io.Discard
+	log := io.Discard
 	if os.Getenv("MQTTBROKER_TEST_LOG") != "" {
 		log = t.Output()
 	}

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"time"
 
-	"ampra/core/credential"
-
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/core/credential"
 )
 
 // connect is an incoming CONNECT. It keeps nothing of the packet's bytes.

@@ -31,7 +31,9 @@ func setOf(kinds ...byte) propertySet {
 func (s propertySet) has(kind byte) bool { return kind < 64 && s&(1<<kind) != 0 }
 
 // The properties that a client may send with each packet (MQTT 5.0, 2.2.2.2).
-var ( //nolint:gochecknoglobals // constants of the protocol
+//
+//nolint:gochecknoglobals // constants of the protocol
+var (
 	userProperties = setOf(packets.PropUser)
 	ackProperties  = setOf(packets.PropUser, packets.PropReasonString)
 	connectProps   = setOf(packets.PropSessionExpiryInterval, packets.PropAuthenticationMethod, packets.PropAuthenticationData,

@@ -3,10 +3,10 @@ package mqttbroker
 import (
 	"context"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"ampra/core/fault"
 	"ampra/modules/telemetry/ingest"
-
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // owed is the answer to a publish, given in order.
@@ -136,12 +136,17 @@ func (s *session) owe(p publish) (number uint64, err error) {
 	return s.firstAck + uint64(len(s.acks)) - 1, nil
 }
 
-// waitForRoom waits until an answer was given. The caller holds mu.
+// waitForRoom waits until an answer was given. The caller is the reader, and holds
+// mu.
 func (s *session) waitForRoom() error {
+	if s.room == nil {
+		s.room = make(chan struct{}, 1)
+	}
+	room := s.room
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	select {
-	case <-s.room:
+	case <-room:
 		return nil
 	case <-s.ctx.Done():
 		return context.Cause(s.ctx)
@@ -188,7 +193,7 @@ func (s *session) resolve(number uint64, code byte) {
 	s.acks = s.acks[:copy(s.acks, s.acks[given:])]
 	s.firstAck += uint64(given)
 	select {
-	case s.room <- struct{}{}:
+	case s.room <- struct{}{}: // never without a reader that waits or waited
 	default:
 	}
 	if number == s.submitting { // the reader is here itself

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"testing"
 
-	"ampra/core/fault"
-	"ampra/modules/telemetry/ingest"
-
 	"github.com/google/uuid"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/core/fault"
+	"ampra/modules/telemetry/ingest"
 )
 
 // answerTo is the kind of packet that answers a publish.

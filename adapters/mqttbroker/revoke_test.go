@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/core/change"
-
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/core/change"
 )
 
 func rotated(a account) change.Change {
@@ -254,7 +254,9 @@ func TestADeviceThatHasStoppedReadingDoesNotDelayARevocation(t *testing.T) {
 				h := open(t, Config{}, l)
 				a := h.gate.add()
 				raw := h.dialTCP(t)
-				_ = raw.(*net.TCPConn).SetReadBuffer(4096)
+				if tcp, ok := raw.(*net.TCPConn); ok {
+					_ = tcp.SetReadBuffer(4096)
+				}
 				conn := raw
 				if secure {
 					conn = tls.Client(raw, client)

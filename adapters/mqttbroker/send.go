@@ -30,13 +30,13 @@ func (s *session) wake() {
 		return
 	}
 	s.flushing = true
-	s.broker.running.Add(1) // the connection's own is counted until it has ended
-	go func() {
-		defer s.broker.running.Done()
+	// The connection's own is counted until it has ended, so the group is not waited
+	// out meanwhile.
+	s.broker.running.Go(func() {
 		if err := s.flush(true); err != nil {
 			s.abort(fmt.Errorf("answering: %w", err))
 		}
-	}()
+	})
 }
 
 // answerNow writes what the reader has to say, before it waits for another packet

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"ampra/modules/credentials"
-
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/modules/credentials"
 )
 
 // session is one connected device. Its reader runs in the connection's goroutine
@@ -53,7 +53,7 @@ type session struct {
 	// cause is why another goroutine wants the reader to end the session.
 	cause error
 	// acks are the answers owed, in the order of the publishes (MQTT 5.0, 4.6).
-	// room has a token when one was given.
+	// room, which the reader makes when it waits, has a token when one was given.
 	acks []owed
 	room chan struct{}
 	// firstAck is the number of acks[0], submitting of the publish that is being
@@ -76,7 +76,7 @@ func newSession(ctx context.Context, b *Broker, conn net.Conn, reader *bufio.Rea
 	s := &session{
 		broker: b, conn: conn, reader: reader, identity: identity, version: c.version, topics: topicsOf(identity.SourceID),
 		keepAlive: c.keepAlive, window: maxWindow, maxPacket: int(c.maxPacket), expiry: expiryOf(c), will: c.will,
-		state: newState(identity.CredentialID), room: make(chan struct{}, 1), firstAck: 1,
+		state: newState(identity.CredentialID), firstAck: 1,
 	}
 	if n := int(c.receiveMaximum); n > 0 && n < s.window {
 		s.window = n
@@ -289,18 +289,9 @@ func (s *session) isQuiet() bool {
 
 // drain waits until no answer is owed, or the session ends.
 func (s *session) drain() {
-	for {
-		s.mu.Lock()
-		owing := len(s.acks) > 0
-		s.mu.Unlock()
-		if !owing {
-			return
-		}
-		select {
-		case <-s.room:
-		case <-s.ctx.Done():
-			return
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.acks) > 0 && s.waitForRoom() == nil {
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"ampra/modules/telemetry/ingest"
-
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/modules/telemetry/ingest"
 )
 
 func TestStoppingTellsMQTT5AndClosesAll(t *testing.T) {

@@ -276,6 +276,12 @@ func TestTheDevicesWindowIsKept(t *testing.T) {
 	}
 }
 
+// subscribeOwn subscribes to the device's own readings.
+func (d *device) subscribeOwn() {
+	d.Helper()
+	d.subscribe(1, packets.Subscription{Filter: d.data(), Qos: 1})
+}
+
 // sort reads so many PUBACKs and PUBLISHes, in any order, and returns the latters'
 // payloads and ids.
 func (d *device) sort(acks, publishes int) (payloads []string, ids []uint16) {

@@ -5,9 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ampra/core/change"
-
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/core/change"
 )
 
 // eachVersionInTime runs a test in both versions, in a bubble with its own time.

@@ -3,9 +3,9 @@ package mqttbroker
 import (
 	"strings"
 
-	"ampra/core/sunsource"
-
 	"github.com/google/uuid"
+
+	"ampra/core/sunsource"
 )
 
 // topics are a source's own: its device publishes to data and below it, and may

@@ -6,9 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ampra/core/change"
-
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"ampra/core/change"
 )
 
 // willing has CONNECT leave a will, with a delay in seconds.
@@ -201,7 +201,9 @@ func TestTheServersStopIsNoLossOfTheDevice(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- h.stop() }()
 	d.cutOff(serverShuttingDown)
-	<-ended
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 	if got := h.ingest.payloads(); len(got) > 0 {
 		t.Errorf("deliveries are %q", got)
 	}

@@ -164,9 +164,9 @@ func takeID(b []byte) (id uint16, rest []byte, err error) {
 // MQTT 5 leaves out that of success.
 func appendAck(dst []byte, kind byte, id uint16, code, version byte) []byte {
 	if version < 5 || code == success {
-		return append(dst, kind<<4, 2, byte(id>>8), byte(id))
+		return binary.BigEndian.AppendUint16(append(dst, kind<<4, 2), id)
 	}
-	return append(dst, kind<<4, 3, byte(id>>8), byte(id), code)
+	return append(binary.BigEndian.AppendUint16(append(dst, kind<<4, 3), id), code)
 }
 
 // appendDisconnect appends a DISCONNECT of MQTT 5.
@@ -229,9 +229,9 @@ func appendPublish(dst []byte, m message, id uint16, version byte, dup bool, sec
 
 func appendLength(dst []byte, n int) []byte {
 	for ; n > 127; n >>= 7 {
-		dst = append(dst, byte(n)|128)
+		dst = append(dst, byte(n&127)|128)
 	}
-	return append(dst, byte(n))
+	return append(dst, byte(n&127))
 }
 
 func lengthSize(n int) int {

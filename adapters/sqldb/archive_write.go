@@ -28,9 +28,10 @@ const maxSeries = 200_000
 func (a *Archive) prepare(ctx context.Context) (err error) {
 	for i, n := range insertSizes {
 		rows := strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?), ", n), ", ")
-		insert := fmt.Sprintf(`insert into readings
+		insert := fmt.Sprintf( //nolint:gosec // G201: question marks and commas
+			`insert into readings
 			(series, at, received_after, journal_partition, journal_offset, journal_index, data)
-			values %s on conflict do nothing`, rows) //nolint:gosec // G201: question marks and commas
+			values %s on conflict do nothing`, rows)
 		if a.insert[i], err = a.db.write.DB.PrepareContext(ctx, insert); err != nil { //nolint:sqlclosecheck // as said above
 			return err
 		}

@@ -19,7 +19,7 @@ func TestADatabaseFileIsItsOwnersAlone(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"ampra.db", "a?b=c&d %20 #ü;'.db"} {
 		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, nil, 0o644); err != nil { //nolint:gosec // too wide on purpose
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		db := migrated(t, sqliteAt(t, path))

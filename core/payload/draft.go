@@ -188,7 +188,7 @@ func (w *drafter) short(name string) string {
 
 // use gives a leaf to its rule. It is false when the value fits nowhere.
 func (w *drafter) use(l *leaf, name string, r rule, number int) bool {
-	switch r.to {
+	switch r.to { //nolint:exhaustive // all others are figures
 	case toNothing:
 		return true
 	case ToTime, ToTimeDayFirst:
@@ -298,7 +298,7 @@ func (m Meter) place(to Target) Target {
 	if m == MeterUnknown {
 		return to
 	}
-	kind := -1
+	var kind int
 	groups := [...][3]Target{
 		{Target(GridPowerWatts), Target(ACPowerWatts), Target(LoadPowerWatts)},
 		{Target(GridImportTotalKwh), toNothing, Target(LoadTotalKwh)},

@@ -57,7 +57,7 @@ func (n *normaliser) bulkRow(i int, last *float64) {
 		name := n.doc.name(l)
 		for k := range len(name) {
 			if name[k] == '.' { // "2.power"
-				l.from += int32(k) + 1 //nolint:gosec // below maxPath
+				l.from += int32(k) + 1
 				break
 			}
 		}

@@ -1,6 +1,9 @@
 package payload
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // rule says where a member of a known name goes.
 type rule struct {
@@ -150,12 +153,7 @@ func (d *doc) fits(p *profile) bool {
 			return false
 		}
 	}
-	for _, never := range p.never {
-		if d.has(never) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(p.never, d.has)
 }
 
 // has reports whether a name is there. One that ends in a dot stands for all

@@ -59,7 +59,7 @@ func (n *normaliser) pvStatus(index int, form url.Values) {
 	w.p = &profile{name: "pvoutput"}
 	w.time(&leaf{text: []byte(form.Get("d") + " " + form.Get("t"))}, "d, t", false)
 	counter, net := form.Get("c1"), form.Get("n") == "1"
-	energy, used := Target(today), toNothing
+	energy, used := today, toNothing
 	if counter == "1" || counter == "2" {
 		energy = total
 	}

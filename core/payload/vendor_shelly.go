@@ -1,5 +1,7 @@
 package payload
 
+import "maps"
+
 // shelly reads notifications and component states of second generation devices,
 // energies in Wh, and the status of first generation meters. A three-phase meter
 // is taken for the grid's; a single channel may be anything and stays in extra,
@@ -20,9 +22,7 @@ func shelly() []profile {
 	}
 	channel := map[string]rule{"id": {to: toNothing}, "voltage": {to: gridV}, "freq": {to: gridHz}}
 	plug := map[string]rule{"voltage": {to: gridV}, "freq": {to: gridHz}}
-	for name, r := range rules {
-		plug[name] = r
-	}
+	maps.Copy(plug, rules)
 	first := map[string]rule{
 		"total_power": {to: gridW, how: grid}, "unixtime": {to: ToTime},
 		"emeters.#.power": {to: phaseWatts}, "emeters.#.voltage": {to: phaseVolts}, "emeters.#.current": {to: phaseAmps},

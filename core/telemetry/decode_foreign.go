@@ -139,8 +139,7 @@ func (p *parser) foreignReadings(data []byte) (ok bool, err error) {
 // tooMany refuses a list that is too long. What is malformed is for the reader of
 // canonical names to refuse.
 func tooMany(err error) (ok bool, refusal error) {
-	var many *payload.TooManyError
-	if errors.As(err, &many) {
+	if many, ok := errors.AsType[*payload.TooManyError](err); ok {
 		return true, fault.New(fault.TooLarge, "A list holds at most %d readings.", many.Max)
 	}
 	return false, nil

@@ -30,17 +30,25 @@ func TestThePayloadsFieldsAreTheReadings(t *testing.T) {
 func TestAVendorsPayloadBecomesAReading(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, format, want string }{
-		{`{"P_AC":303.9,"YieldDay":744,"YieldTotal":512.087,"ts":1782043190}`, "ahoydtu",
-			"2026-06-21T11:59:50.000Z acPowerWatts=303.9 energyTodayKwh=0.744 energyTotalKwh=512.087"},
-		{`{"Head":{"Status":{"Code":0},"Timestamp":"2026-06-21T13:59:50+02:00"},"Body":{"Data":{"Site":{"P_PV":null,"P_Grid":310.4,"P_Load":-310.4}}}}`, "fronius",
-			"2026-06-21T11:59:50.000Z gridPowerWatts=310.4 loadPowerWatts=310.4"},
+		{
+			`{"P_AC":303.9,"YieldDay":744,"YieldTotal":512.087,"ts":1782043190}`, "ahoydtu",
+			"2026-06-21T11:59:50.000Z acPowerWatts=303.9 energyTodayKwh=0.744 energyTotalKwh=512.087",
+		},
+		{
+			`{"Head":{"Status":{"Code":0},"Timestamp":"2026-06-21T13:59:50+02:00"},"Body":{"Data":{"Site":{"P_PV":null,"P_Grid":310.4,"P_Load":-310.4}}}}`, "fronius",
+			"2026-06-21T11:59:50.000Z gridPowerWatts=310.4 loadPowerWatts=310.4",
+		},
 		{`{"ts":1782043190000,"values":{"acPowerWatts":5,"fanRpm":7}}`, "thingsboard", "2026-06-21T11:59:50.000Z acPowerWatts=5 extra=[fanRpm:7]"},
-		{`{"pv_power_w":"2622,7","pv1_voltage":341.2,"status":"ok"}`, "",
-			defaultTime + ` solarPowerWatts=2622.7 strings=341.2/-/- status=-,"ok"`},
+		{
+			`{"pv_power_w":"2622,7","pv1_voltage":341.2,"status":"ok"}`, "",
+			defaultTime + ` solarPowerWatts=2622.7 strings=341.2/-/- status=-,"ok"`,
+		},
 		{`{"status":7,"time":null,"pv_power":5,"x":{"acPowerWatts":6}}`, "", defaultTime + " solarPowerWatts=5 acPowerWatts=6 status=7,-"},
 		{`pv,site=roof pv_power=2622.7 1782043190000000000`, "influx line", "2026-06-21T11:59:50.000Z solarPowerWatts=2622.7"},
-		{`[{"bn":"x","bt":1782043190,"n":"pv_power","u":"kW","v":2.6},{"n":"soc","u":"%EL","v":76}]`, "senml",
-			"2026-06-21T11:59:50.000Z solarPowerWatts=2600 batteryStateOfChargePercent=76"},
+		{
+			`[{"bn":"x","bt":1782043190,"n":"pv_power","u":"kW","v":2.6},{"n":"soc","u":"%EL","v":76}]`, "senml",
+			"2026-06-21T11:59:50.000Z solarPowerWatts=2600 batteryStateOfChargePercent=76",
+		},
 	} {
 		report := decode(t, c.text, intake())
 		if got := only(t, report); got != c.want || report.Format != c.format {

@@ -177,7 +177,7 @@ func (d *device3) closed(limit time.Duration) error {
 
 // field is a text with its length before it.
 func field(text string) []byte {
-	return append(binary.BigEndian.AppendUint16(nil, uint16(len(text))), text...) //nolint:gosec // short
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(text))), text...)
 }
 
 // write sends a packet. An error shows when the answer is read.

@@ -64,7 +64,7 @@ func ampra(t testing.TB) string {
 // environment's own.
 func command(t testing.TB, settings map[string]string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), ampra(t), args...) //nolint:gosec // the tests' own words
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), ampra(t), args...)
 	for _, line := range os.Environ() {
 		if !strings.HasPrefix(line, "AMPRA_") {
 			cmd.Env = append(cmd.Env, line)

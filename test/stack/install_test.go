@@ -43,7 +43,7 @@ func TestTheNewestProgramOfAFolderIsTaken(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "ampra-no-such-program"), nil, 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(dir, "ampra-no-such-program"), nil, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
