@@ -1,26 +1,27 @@
 package e2e
 
 import (
+	"bufio"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
-// A fleet for the kill tests: a day in 12 seconds, and with that more than a
-// thousand readings a second, by MQTT and by webhook.
-var hunted = []string{"--sources", "12", "--days", "1", "--speed", "7200", "--max-outage", "60s"}
+// hunt kills processes with SIGKILL while a fleet sends.
+type hunt struct {
+	t      *testing.T
+	random *rand.Rand
+	fleet  *simulation
+	kills  int
+}
 
-const (
-	huntedReadings = 12 * 24 * 60
-	huntTime       = 12 * time.Second
-)
-
-// hunt kills servers with SIGKILL while the fleet sends, at moments drawn from a
-// seed that is printed. next says whom to kill. After the last kill the readings
-// have the time that is promised then, 30 s, until they must be found.
-func hunt(t *testing.T, u *user, next func(round int) *server) {
+// newHunt starts the fleet. The moments of the kills are drawn from a seed that
+// is printed, and that AMPRA_TEST_SEED gives again.
+func newHunt(t *testing.T, u *user, args ...string) *hunt {
 	t.Helper()
 	seed := rand.Uint64() //nolint:gosec // not a secret
 	if text := os.Getenv("AMPRA_TEST_SEED"); text != "" {
@@ -30,37 +31,112 @@ func hunt(t *testing.T, u *user, next func(round int) *server) {
 		}
 	}
 	t.Logf("AMPRA_TEST_SEED=%d draws these moments again", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // not a secret
-	upTo := func(d time.Duration) time.Duration { return time.Duration(random.Int64N(int64(d))) }
-	s := simulate(u, append(hunted, "--mqtt", "mqtt://"+u.server.mqtt)...)
-	rounds := 0
-	for began := time.Now(); time.Since(began) < huntTime && !s.endsWithin(300*time.Millisecond+upTo(2*time.Second)); rounds++ {
-		prey := next(rounds)
-		prey.kill()
-		s.endsWithin(upTo(500 * time.Millisecond)) // a while without it
-		prey.start()
+	return &hunt{
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // not a secret
+		fleet: simulate(u, append(args, "--mqtt", "mqtt://"+u.server.mqtt, "--max-outage", "60s")...),
 	}
-	got := s.wait(2 * time.Minute)
-	if got.sent != huntedReadings || got.acknowledged != got.sent {
-		t.Errorf("%+v, want all of %d readings acknowledged in the end\n%s", got, huntedReadings, s.out.tail())
+}
+
+// waits lets a random time pass. It reports whether the fleet still plays.
+func (h *hunt) waits(least, most time.Duration) bool {
+	return !h.fleet.endsWithin(least + time.Duration(h.random.Int64N(int64(most-least))))
+}
+
+// kill kills a process, and starts it again after a while without it.
+func (h *hunt) kill(prey *server) {
+	h.t.Helper()
+	prey.kill()
+	h.waits(0, 300*time.Millisecond)
+	prey.start()
+	h.kills++
+}
+
+// ends waits for the fleet's end. After the last kill its readings have the time
+// that is promised then, 30 s, until they must be found.
+func (h *hunt) ends(readings, leastKills int) {
+	h.t.Helper()
+	got := h.fleet.wait(2 * time.Minute)
+	if got.sent != readings || got.acknowledged != got.sent {
+		h.t.Errorf("%+v, want all of %d readings acknowledged in the end\n%s", got, readings, h.fleet.out.tail())
 	}
-	if rounds < 3 {
-		t.Errorf("only %d kills: the test shows little", rounds)
+	if h.kills < leastKills {
+		h.t.Errorf("only %d kills: the test shows little", h.kills)
 	}
-	t.Logf("%d kills; %s", rounds, s.about())
+	h.t.Logf("%d kills; %s", h.kills, h.fleet.about())
 }
 
 func TestAReadingThatWasAcknowledgedIsFoundOnceHoweverOftenTheServerIsKilled(t *testing.T) {
 	t.Parallel()
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
-		h := embedded(t, nil).startAll()
-		hunt(t, firstUser(t, h.api()), func(int) *server { return h.api() })
+		s := embedded(t, nil).startAll().api()
+		// As fast as it goes: then there is always a commit under way.
+		h := newHunt(t, firstUser(t, s), "--sources", "24", "--days", "2", "--speed", "max")
+		for h.kills < 10 && h.waits(50*time.Millisecond, 600*time.Millisecond) {
+			h.kill(s)
+		}
+		h.ends(24*2*24*60, 4)
 	})
-	t.Run("scale, the broker and the writers in turn", func(t *testing.T) {
+	t.Run("scale", func(t *testing.T) {
 		t.Parallel()
-		h := split(t, 1).startAll()
-		prey := []*server{h.writers[0], h.api(), h.writers[1], h.api()}
-		hunt(t, firstUser(t, h.api()), func(round int) *server { return prey[round%len(prey)] })
+		in := split(t, 1).startAll()
+		h := newHunt(t, firstUser(t, in.api()), "--sources", "24", "--days", "2", "--speed", "6000")
+		for range 3 {
+			prey := h.busy(in.writers)
+			if prey == nil {
+				break
+			}
+			h.kill(prey)
+			// Until its partitions are given to another no writer has work.
+			for range 2 {
+				h.waits(100*time.Millisecond, 1500*time.Millisecond)
+				h.kill(in.api())
+			}
+		}
+		h.ends(24*2*24*60, 6)
 	})
+}
+
+// busy waits for a writer that is bringing readings into the archive, and returns
+// it after a moment more; nil when the fleet has ended.
+func (h *hunt) busy(writers []*server) *server {
+	h.t.Helper()
+	before := make([]float64, len(writers))
+	for h.waits(10*time.Millisecond, 20*time.Millisecond) {
+		for i, w := range writers {
+			now := written(h.t, w)
+			if before[i] > 0 && now > before[i] {
+				h.waits(0, 50*time.Millisecond)
+				h.t.Logf("%s is busy and is killed", w.name)
+				return w
+			}
+			before[i] = max(now, 1)
+		}
+	}
+	return nil
+}
+
+// written is how many readings a process has stored since its start.
+func written(t testing.TB, s *server) float64 {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url()+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := fetch(&http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}, request)
+	if err != nil {
+		t.Fatalf("the metrics of %s: %v", s.name, err)
+	}
+	sum := 0.0
+	for lines := bufio.NewScanner(strings.NewReader(a.body)); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if strings.HasPrefix(name, "ampra_archive_readings_total") {
+			n, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+	}
+	return sum
 }
