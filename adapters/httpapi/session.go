@@ -31,7 +31,7 @@ func (c *call) signIn() error {
 	}
 	session := c.cookie()
 	if session == "" {
-		return fault.New(fault.Unauthenticated, "Sign in first.")
+		return fault.New(fault.Unauthenticated, "Sign in first: POST /api/auth/login, or send an API token as Authorization: Bearer ampra_...")
 	}
 	visitor, err := c.s.d.Identity.BySession(c.ctx, session)
 	if err != nil {

@@ -121,8 +121,9 @@ func (b *Broker) rescue(conn net.Conn) {
 const (
 	// endTime bounds the last write.
 	endTime = 250 * time.Millisecond
-	// lingerTime is how long a peer that was told why has for closing its side.
-	lingerTime = time.Second
+	// lingerTime is how long a peer that was told why has for closing its side: with
+	// endTime less than the second in which a revoked device has to be gone.
+	lingerTime = 500 * time.Millisecond
 )
 
 // hangUp closes our side of a connection whose last packet is written.

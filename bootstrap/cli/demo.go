@@ -168,7 +168,7 @@ Paste into another terminal:
   curl -s -b %[6]s %[1]s/api/sunsources/%[7]s/telemetry/latest; echo
   curl -s -b %[6]s '%[1]s/api/sunsources/%[7]s/telemetry?limit=3'; echo
 
-Ctrl-C ends it.
+Ctrl-C ends it. The counts begin with the past day, which is sent first; found follows a moment later.
 
 `, at.PublicURL, demoEmail, password, at.MQTT, folder, cookies, source)
 }

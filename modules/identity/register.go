@@ -48,7 +48,7 @@ func (s *Service) register(ctx context.Context, r Registration) (SignedIn, error
 	role := actor.User
 	switch {
 	case exists && !s.cfg.OpenRegistration:
-		return SignedIn{}, fault.New(fault.Forbidden, "Registration is closed. Ask an Admin of this installation for an account.")
+		return SignedIn{}, fault.New(fault.Forbidden, "Registration is closed. Sign in if you have an account, or ask an Admin of this installation for one.")
 	case !exists:
 		if err := s.mayBeFirst(ctx, r); err != nil {
 			return SignedIn{}, err

@@ -38,8 +38,8 @@ func quickStart(t testing.TB) []string {
 func TestTheReadmesQuickStartWorksWhenPasted(t *testing.T) {
 	t.Parallel()
 	blocks := quickStart(t)
-	if len(blocks) != 5 || !strings.Contains(blocks[0], "serve") {
-		t.Fatalf("the quick start has %d blocks, want 5 of which the first starts the server: %q", len(blocks), blocks)
+	if len(blocks) != 6 || !strings.Contains(blocks[0], "serve") {
+		t.Fatalf("the quick start has %d blocks, want 6 of which the first starts the server: %q", len(blocks), blocks)
 	}
 	reader := shell(t, t.TempDir(),
 		tool{"curl", "curl"}, tool{"jq", "jq"}, tool{"openssl", "openssl"}, tool{"mosquitto_pub", "mosquitto-clients"})
@@ -55,18 +55,21 @@ func TestTheReadmesQuickStartWorksWhenPasted(t *testing.T) {
 	if !strings.Contains(said[1], `"role":"Overseer"`) {
 		t.Errorf("signing up says %q", said[1])
 	}
-	if !strings.Contains(said[3], `"accepted":1`) {
-		t.Errorf("posting says %q", said[3])
+	if !strings.Contains(said[2], `"role":"Overseer"`) {
+		t.Errorf("signing in says %q", said[2])
+	}
+	if !strings.Contains(said[4], `"accepted":1`) {
+		t.Errorf("posting says %q", said[4])
 	}
 	// Reading back prints two documents one behind the other.
-	documents := json.NewDecoder(strings.NewReader(said[4]))
+	documents := json.NewDecoder(strings.NewReader(said[5]))
 	var latest reading
 	var history page
 	if err := documents.Decode(&latest); err != nil {
-		t.Fatalf("the latest reading: %v: %q", err, said[4])
+		t.Fatalf("the latest reading: %v: %q", err, said[5])
 	}
 	if err := documents.Decode(&history); err != nil {
-		t.Fatalf("the history: %v: %q", err, said[4])
+		t.Fatalf("the history: %v: %q", err, said[5])
 	}
 	if got, want := fmt.Sprint(latest["solarPowerWatts"], latest["gridPowerWatts"], latest["energyTotalKwh"]), "2622.7 -1210.4 26213.502"; got != want {
 		t.Errorf("the roof's reading says %s, want %s", got, want)
