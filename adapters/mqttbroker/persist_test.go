@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
@@ -183,6 +184,21 @@ func TestASmallerWindowAfterAReconnectIsKept(t *testing.T) {
 			d.silent()
 			d.ack(packets.Puback, pk.PacketID)
 		}
+	}
+}
+
+func TestOnlyTheSessionThatGoesOnGetsTheMessages(t *testing.T) {
+	t.Parallel()
+	st := newState(uuid.Nil)
+	before, now := &session{version: 5, window: 10, state: st}, &session{version: 5, window: 10, state: st}
+	st.adopt(before)
+	st.adopt(now)
+	st.deliver(message{topic: "t", qos: 1})
+	if got := st.fill(before, nil); len(got) > 0 || st.sent > 0 {
+		t.Error("a session that was taken over took a message along")
+	}
+	if got := st.fill(now, nil); len(got) == 0 || st.sent != 1 {
+		t.Error("the session that goes on got no message")
 	}
 }
 

@@ -204,7 +204,7 @@ func TestAnotherTopicIsRefused(t *testing.T) {
 	a := account{source: uuid.New()}
 	foreign := []string{
 		"sunsource/" + uuid.NewString() + "/data", "sunsource", "sunsource/" + a.source.String(), "sunsource/" + a.source.String() + "/",
-		a.data() + "x", a.data() + "/", "x" + a.data(), "/" + a.data(), "$SYS/broker", "sunsource/" + a.source.String() + "/status",
+		a.data() + "x", a.data() + "xy", a.data() + "/", "x" + a.data(), "/" + a.data(), "$SYS/broker", "sunsource/" + a.source.String() + "/status",
 		"SUNSOURCE/" + a.source.String() + "/data",
 	}
 	eachVersion(t, func(t *testing.T, version byte) {

@@ -306,6 +306,46 @@ func TestARevocationIsNotDelayedByAFullJournal(t *testing.T) {
 	})
 }
 
+func TestADeviceThatGoesOnSendingIsCutOffAllTheSame(t *testing.T) {
+	t.Parallel()
+	eachVersion(t, func(t *testing.T, version byte) {
+		h := onTCP(t, Config{})
+		a := h.gate.add()
+		d := h.joinTCP(t, version, a, func(pk *packets.Packet) { pk.Connect.Keepalive = 60 })
+		h.gate.rotate(a, 0)
+		h.Apply(t.Context(), rotated(a))
+		began := time.Now()
+		for h.Stats().Sessions > 0 && time.Since(began) < patience { // it never closes its side
+			_, _ = d.conn.Write([]byte{0xC0, 0})
+			<-time.After(5 * time.Millisecond)
+		}
+		if took := time.Since(began); took > lingerTime+500*time.Millisecond {
+			t.Errorf("the session is gone after %s", took)
+		}
+	})
+}
+
+// What was on its way when the key was replaced is not given to who has the old
+// one.
+func TestARevokedDeviceHearsNothingMore(t *testing.T) {
+	t.Parallel()
+	eachVersion(t, func(t *testing.T, version byte) {
+		h := onTCP(t, Config{})
+		a := h.gate.add()
+		d := h.joinTCP(t, version, a)
+		d.ping()
+		h.mu.Lock()
+		s := h.sessions[a.source]
+		h.mu.Unlock()
+		s.mu.Lock()
+		s.out = appendPublish(s.out, message{topic: a.data()}, 0, version, false, 0)
+		s.mu.Unlock()
+		h.gate.rotate(a, 0)
+		h.Apply(t.Context(), rotated(a))
+		d.cutOff(administrativeAction)
+	})
+}
+
 // Rotations race with sign-ins: when Apply has returned, a session with an old
 // key is no more, whenever it began to sign in.
 func TestNoSessionWithAnOldKeyOutlivesItsRotation(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 const (
 	// writeTime bounds a write to a device that has stopped reading.
 	writeTime = 10 * time.Second
-	// maxOut is how many bytes may wait for a device before its reader waits too.
+	// maxOut is how many bytes may wait for a device before messages stay in its queue.
 	maxOut = 32 << 10
 	// keptOut is how large a buffer a session keeps for its next answers.
 	keptOut = 512
@@ -39,13 +39,14 @@ func (s *session) wake() {
 	})
 }
 
-// answerNow writes what the reader has to say, before it waits for another packet
-// and when too much waits for a device that does not read.
+// answerNow writes what the reader has to say, before it waits for more: once for
+// all the packets that are in its buffer, which bounds what waits. A device that
+// does not read is read no further.
 func (s *session) answerNow() error {
 	s.mu.Lock()
-	waiting, due := len(s.out), s.due
+	due := s.due
 	s.mu.Unlock()
-	if waiting >= maxOut || due && !s.packetWaits() {
+	if due && !s.packetWaits() {
 		return s.flush(false)
 	}
 	return nil
