@@ -83,10 +83,10 @@ func TestBadInputIsRefusedOrKeptInPartAndHarmsNothing(t *testing.T) {
 }
 
 func badByWebhook(t *testing.T, s source, u *user) {
-	taken := 0
+	taken, now := 0, time.Now()
 	for i, bad := range badInputs() {
 		// Each signed time is another, so that readings without a time stay apart.
-		a := post(t, s, *s.Details.Secret, bad.payload, standardAt(time.Now().Add(time.Duration(-i-1)*time.Second)))
+		a := post(t, s, *s.Details.Secret, bad.payload, standardAt(now.Add(time.Duration(-i)*time.Second)))
 		want := http.StatusBadRequest
 		if bad.taken {
 			want = http.StatusAccepted
