@@ -44,7 +44,7 @@ func welcome(out io.Writer, c bootstrap.Config, at bootstrap.Addresses) {
 		fmt.Fprintf(out, `
 There is no account yet. On this machine make the first one with
   curl -c cookies.txt %s/api/auth/register -H 'Content-Type: application/json' \
-       -d '{"email": "you@example.org", "password": "Sunny-Side-1"}'
+       -d '{"email": "you@example.org", "password": "Choose-1-of-your-own"}'
 From elsewhere add "setupToken": "%s" to it.
 `, at.PublicURL, at.SetupToken)
 	}
