@@ -2,6 +2,7 @@ package mqttbroker
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,7 +66,14 @@ func TestTheWillOfWhoWasNeverLetInIsNone(t *testing.T) {
 	t.Parallel()
 	h := onTCP(t, Config{})
 	a := h.gate.add()
-	h.gate.fail(nil, errStore)
+	var asked atomic.Int64
+	h.gate.hook(nil, func() { // the store is away for a moment, when the sign-in is confirmed
+		if asked.Add(1) == 1 {
+			h.gate.fail(nil, errStore)
+		} else {
+			h.gate.fail(nil, nil)
+		}
+	})
 	d := attach(t, h.dialTCP(t), 5, a)
 	d.send(d.hello(willing(a, 0)))
 	d.expect(packets.Connack)
