@@ -12,6 +12,9 @@ import (
 type Entry struct {
 	SourceID uuid.UUID
 	Readings []Reading
+	// Trace is the traceparent of a delivery that is traced, "" of any other. It may
+	// get lost on the way.
+	Trace string
 }
 
 // Done is called exactly once when the fate of an entry is known. A nil err says
@@ -67,6 +70,8 @@ type Batch struct {
 	Readings []Placed
 	// Undecodable are records that can't be read, for the dead letters.
 	Undecodable []DeadLetter
+	// Traces are those of the entries that are traced, at most MaxTraces.
+	Traces []string
 	// Commit notes that the batch is done. To be called after everything in the
 	// batch is stored; without it the batch comes again after a restart. An error
 	// says that it may come again.
