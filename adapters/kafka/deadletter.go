@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -31,22 +30,24 @@ type letter struct {
 	At        time.Time  `json:"at"`
 	Origin    string     `json:"origin"`
 	Topic     string     `json:"topic"`
+	Name      string     `json:"name,omitzero"`
+	SignedAt  time.Time  `json:"signedAt,omitzero"`
+	Kind      string     `json:"kind,omitzero"`
 	Reason    string     `json:"reason"`
 	Raw       []byte     `json:"raw"` // base64
+	Size      int        `json:"size,omitzero"`
 	Truncated bool       `json:"truncated"`
 }
 
 // EncodeLetter is a dead letter as a record's value.
 func EncodeLetter(l telemetry.DeadLetter) ([]byte, error) {
+	l = l.Bounded()
 	out := letter{
-		ID: l.ID, At: l.At.UTC(), Origin: l.Origin, Raw: l.Raw, Truncated: l.Truncated,
-		Topic: strings.ToValidUTF8(l.Topic, "\uFFFD"), Reason: strings.ToValidUTF8(l.Reason, "\uFFFD"),
+		ID: l.ID, At: l.At.UTC(), Origin: l.Origin, Topic: l.Topic, Name: l.Name, SignedAt: l.SignedAt, Kind: string(l.Kind), Reason: l.Reason,
+		Raw: l.Raw, Size: l.Size, Truncated: l.Truncated,
 	}
 	if l.SourceID != uuid.Nil {
 		out.SourceID = &l.SourceID
-	}
-	if len(out.Raw) > telemetry.MaxRaw {
-		out.Raw, out.Truncated = out.Raw[:telemetry.MaxRaw], true
 	}
 	value, err := json.Marshal(out)
 	if err != nil {
@@ -62,12 +63,13 @@ func DecodeLetter(value []byte) (telemetry.DeadLetter, error) {
 		return telemetry.DeadLetter{}, fmt.Errorf("decoding a dead letter: %w", err)
 	}
 	l := telemetry.DeadLetter{
-		ID: in.ID, At: in.At.UTC(), Origin: in.Origin, Topic: in.Topic, Reason: in.Reason, Raw: in.Raw, Truncated: in.Truncated,
+		ID: in.ID, At: in.At.UTC(), Origin: in.Origin, Topic: in.Topic, Name: in.Name, SignedAt: in.SignedAt,
+		Kind: telemetry.LetterKind(in.Kind), Reason: in.Reason, Raw: in.Raw, Size: in.Size, Truncated: in.Truncated,
 	}
 	if in.SourceID != nil {
 		l.SourceID = *in.SourceID
 	}
-	return l, nil
+	return l.Bounded(), nil
 }
 
 // Put makes letters durable. It tries until it succeeds, ctx ends, or

@@ -161,14 +161,12 @@ func (c *Cluster) decode(from *chunk, r record) *decoded {
 		return d
 	}
 	place := fmt.Sprintf("%s, partition %d, offset %d", c.topic(), from.partition, r.offset)
-	raw, cut := value, false
-	if len(raw) > telemetry.MaxRaw {
-		raw, cut = raw[:telemetry.MaxRaw], true
-	}
+	raw := value[:min(len(value), telemetry.MaxRaw)]
 	d.letter = &telemetry.DeadLetter{
 		// The same record is the same letter when it comes again.
-		ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte(place)), SourceID: r.source, At: r.at, Origin: "journal", Topic: place,
-		Reason: err.Error(), Raw: append([]byte(nil), raw...), Truncated: cut,
+		ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte(place)), SourceID: r.source, At: r.at, Origin: telemetry.FromJournal,
+		Topic: place, Kind: telemetry.LetterUndecodable, Reason: err.Error(), Raw: append([]byte(nil), raw...), Size: len(value),
+		Truncated: len(raw) < len(value),
 	}
 	return d
 }

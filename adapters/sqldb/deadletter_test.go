@@ -1,7 +1,6 @@
 package sqldb
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -14,15 +13,7 @@ import (
 func TestTheDeadLettersKeepTheirContract(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, open func(*testing.T) *DB) {
-		contract.DeadLetters(t, func(t *testing.T) contract.DeadLettersRig {
-			letters := NewDeadLetters(open(t))
-			return contract.DeadLettersRig{
-				Letters: letters, PerSource: lettersPerSource,
-				List: func(ctx context.Context, source uuid.UUID) ([]telemetry.DeadLetter, error) {
-					return letters.List(ctx, source, 2*lettersPerSource)
-				},
-			}
-		})
+		contract.LetterStore(t, func(t *testing.T) telemetry.LetterStore { return NewDeadLetters(open(t)) })
 	})
 }
 
@@ -41,18 +32,18 @@ func putLetters(t *testing.T, d *DeadLetters, letters ...telemetry.DeadLetter) {
 
 func countLetters(t *testing.T, d *DeadLetters, source uuid.UUID) int {
 	t.Helper()
-	found, err := d.List(t.Context(), source, 1<<20)
+	found, err := d.Count(t.Context(), source)
 	if err != nil {
-		t.Fatalf("listing letters: %v", err)
+		t.Fatalf("counting letters: %v", err)
 	}
-	return len(found)
+	return found
 }
 
 func TestOverTheBoundOfAllTheOldestLetterGoesWhosesoeverItIs(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, open func(*testing.T) *DB) {
 		letters := NewDeadLetters(open(t))
-		letters.inAll = 10
+		letters.inAll, letters.perLook = 10, 1
 		old, young := uuid.New(), uuid.New()
 		for i := range 6 {
 			putLetters(t, letters, letterOf(old, i))
@@ -62,6 +53,9 @@ func TestOverTheBoundOfAllTheOldestLetterGoesWhosesoeverItIs(t *testing.T) {
 		}
 		if a, b := countLetters(t, letters, old), countLetters(t, letters, young); a != 3 || b != 7 {
 			t.Errorf("%d old and %d young letters are kept, want 3 and 7", a, b)
+		}
+		if n := letters.Dropped(); n != 3 {
+			t.Errorf("%d letters count as dropped, want 3", n)
 		}
 	})
 }
@@ -95,4 +89,21 @@ func TestALetterWithoutAnIDGetsOne(t *testing.T) {
 	if n := countLetters(t, letters, source); n != 2 {
 		t.Errorf("%d letters are kept, want 2", n)
 	}
+}
+
+func TestLettersDisappearWhenTheyAreOld(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, open func(*testing.T) *DB) {
+		letters, source := NewDeadLetters(open(t)), uuid.New()
+		putLetters(t, letters, letterOf(source, 1), letterOf(source, 2), letterOf(source, 3))
+		if err := letters.Expire(t.Context(), letterOf(source, 2).At); err != nil {
+			t.Fatal(err)
+		}
+		if n := countLetters(t, letters, source); n != 2 {
+			t.Errorf("%d letters are left, want the 2 that are not older", n)
+		}
+		if n := letters.Dropped(); n != 0 {
+			t.Errorf("%d letters count as dropped", n)
+		}
+	})
 }

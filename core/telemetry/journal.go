@@ -119,27 +119,3 @@ type Span struct {
 	// Limit is how many readings at the most, 1 or more.
 	Limit int
 }
-
-// DeadLetter is something that came in and could not be read.
-type DeadLetter struct {
-	ID       uuid.UUID
-	SourceID uuid.UUID // uuid.Nil when it can't be told
-	At       time.Time
-	// Origin says where it came from: "mqtt", "webhook", "journal".
-	Origin string
-	// Topic is the MQTT topic, the URL's path or the journal's position.
-	Topic  string
-	Reason string
-	// Raw is the payload, at most MaxRaw bytes of it.
-	Raw       []byte
-	Truncated bool
-}
-
-// MaxRaw is how many bytes of a dead letter's payload are kept.
-const MaxRaw = 16 << 10
-
-// DeadLetters keeps what could not be read.
-type DeadLetters interface {
-	// Put stores letters. What is over the bound of a source pushes out the oldest.
-	Put(ctx context.Context, letters ...DeadLetter) error
-}

@@ -37,7 +37,8 @@ func letter(source uuid.UUID, i int) telemetry.DeadLetter {
 	return telemetry.DeadLetter{
 		ID: uuid.New(), SourceID: source, At: noon().Add(time.Duration(i) * time.Millisecond),
 		Origin: "mqtt", Topic: "sunsource/" + source.String() + "/data",
-		Reason: fmt.Sprintf("malformed JSON at byte %d", i), Raw: fmt.Appendf([]byte{0, 0xff}, "%d{", i),
+		Kind: telemetry.LetterMalformed, Reason: fmt.Sprintf("malformed JSON at byte %d", i),
+		Raw: fmt.Appendf([]byte{0, 0xff}, "%05d{", i), Size: 8,
 	}
 }
 
@@ -60,8 +61,10 @@ func (rig DeadLettersRig) list(t *testing.T, source uuid.UUID) []telemetry.DeadL
 func checkLetter(t *testing.T, got, want telemetry.DeadLetter) {
 	t.Helper()
 	same := got.ID == want.ID && got.SourceID == want.SourceID && got.At.Equal(want.At) && got.Origin == want.Origin &&
-		got.Topic == want.Topic && got.Reason == want.Reason && bytes.Equal(got.Raw, want.Raw) && got.Truncated == want.Truncated
+		got.Topic == want.Topic && got.Name == want.Name && got.SignedAt.Equal(want.SignedAt) && got.Kind == want.Kind &&
+		got.Reason == want.Reason && bytes.Equal(got.Raw, want.Raw) && got.Size == want.Size && got.Truncated == want.Truncated
 	if !same {
+		got.Raw, want.Raw = got.Raw[:min(len(got.Raw), 100)], want.Raw[:min(len(want.Raw), 100)]
 		t.Errorf("letter is %+v, want %+v", got, want)
 	}
 }
@@ -69,7 +72,10 @@ func checkLetter(t *testing.T, got, want telemetry.DeadLetter) {
 func (rig DeadLettersRig) roundTrip(t *testing.T) {
 	source := newSource()
 	one, two := letter(source, 1), letter(source, 2)
-	two.Origin, two.Raw, two.Truncated = "webhook", nil, true
+	two.Origin, two.Raw, two.Size, two.Truncated = "webhook", nil, 70_000, true
+	two.SignedAt, two.Kind = noon().Add(-time.Minute), telemetry.LetterTooLarge
+	one.Topic += "/power"
+	one.Name = "power"
 	nobody := letter(uuid.Nil, 3)
 	rig.put(t)
 	rig.put(t, one, two, nobody)
@@ -97,8 +103,8 @@ func (rig DeadLettersRig) again(t *testing.T) {
 func (rig DeadLettersRig) cut(t *testing.T) {
 	source := newSource()
 	exact, over := letter(source, 2), letter(source, 1)
-	exact.Raw = bytes.Repeat([]byte{7}, telemetry.MaxRaw)
-	over.Raw = bytes.Repeat([]byte{8}, telemetry.MaxRaw+1)
+	exact.Raw, exact.Size = bytes.Repeat([]byte{7}, telemetry.MaxRaw), telemetry.MaxRaw
+	over.Raw, over.Size = bytes.Repeat([]byte{8}, telemetry.MaxRaw+1), telemetry.MaxRaw+1
 	rig.put(t, exact, over)
 	over.Raw, over.Truncated = over.Raw[:telemetry.MaxRaw], true
 	found := rig.list(t, source)

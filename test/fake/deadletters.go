@@ -1,6 +1,8 @@
 package fake
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,7 +16,7 @@ import (
 var _ telemetry.DeadLetters = (*DeadLetters)(nil)
 
 // LettersPerSource is the bound that DeadLetters keeps.
-const LettersPerSource = 1000
+const LettersPerSource = telemetry.MaxLetters
 
 // DeadLetters keeps dead letters in memory. The zero value is ready.
 type DeadLetters struct {
@@ -39,9 +41,7 @@ func (d *DeadLetters) Put(ctx context.Context, letters ...telemetry.DeadLetter) 
 		if slices.ContainsFunc(d.letters, func(have telemetry.DeadLetter) bool { return have.ID == l.ID }) {
 			continue
 		}
-		if len(l.Raw) > telemetry.MaxRaw {
-			l.Raw, l.Truncated = l.Raw[:telemetry.MaxRaw], true
-		}
+		l = l.Bounded()
 		l.Raw = slices.Clone(l.Raw)
 		d.letters = append(d.letters, l)
 		d.bound(l.SourceID)
@@ -49,33 +49,34 @@ func (d *DeadLetters) Put(ctx context.Context, letters ...telemetry.DeadLetter) 
 	return fate.err
 }
 
-// bound removes the oldest letters of a source that has too many.
+// bound removes the oldest letters of a source that has too many, or too much.
 func (d *DeadLetters) bound(source uuid.UUID) {
-	n, oldest := 0, -1
-	for i, l := range d.letters {
-		if l.SourceID != source {
-			continue
-		}
-		n++
-		if oldest < 0 || l.At.Before(d.letters[oldest].At) {
-			oldest = i
-		}
+	n, size := 0, 0
+	keep := map[uuid.UUID]bool{}
+	for _, l := range d.sorted(source) {
+		n, size = n+1, size+len(l.Raw)
+		keep[l.ID] = n <= telemetry.MaxLetters && size <= telemetry.MaxLetterBytes
 	}
-	if n > LettersPerSource {
-		d.letters = slices.Delete(d.letters, oldest, oldest+1)
-	}
+	d.letters = slices.DeleteFunc(d.letters, func(l telemetry.DeadLetter) bool { return l.SourceID == source && !keep[l.ID] })
 }
 
 // List returns the letters of a source, the newest first.
 func (d *DeadLetters) List(_ context.Context, source uuid.UUID) ([]telemetry.DeadLetter, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var found []telemetry.DeadLetter
+	return d.sorted(source), nil
+}
+
+func (d *DeadLetters) sorted(source uuid.UUID) (found []telemetry.DeadLetter) {
 	for _, l := range d.letters {
 		if l.SourceID == source {
 			found = append(found, l)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b telemetry.DeadLetter) int { return b.At.Compare(a.At) })
-	return found, nil
+	slices.SortFunc(found, func(a, b telemetry.DeadLetter) int { return comparePlaces(b.Place(), a.Place()) })
+	return found
+}
+
+func comparePlaces(a, b telemetry.LetterPlace) int {
+	return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.ID[:], b.ID[:]))
 }

@@ -27,3 +27,8 @@ func TestTheDeadLettersKeepTheirContract(t *testing.T) {
 		return contract.DeadLettersRig{Letters: letters, List: letters.List, PerSource: fake.LettersPerSource}
 	})
 }
+
+func TestTheLettersStoreKeepsItsContract(t *testing.T) {
+	t.Parallel()
+	contract.LetterStore(t, func(*testing.T) telemetry.LetterStore { return &fake.LetterStore{} })
+}

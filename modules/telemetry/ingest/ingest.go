@@ -64,24 +64,20 @@ type Receipt struct {
 // The payload is not used any more when Submit returns.
 func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, error)) error {
 	now := telemetry.Truncate(s.d.Clock.Now())
-	intake := telemetry.Intake{SourceID: d.SourceID, ReceivedAt: now, Default: now, Name: d.Name}
-	if !d.SignedAt.IsZero() {
-		intake.Default = telemetry.Truncate(d.SignedAt)
-	}
-	report, err := telemetry.Decode(d.Payload, intake)
+	report, err := telemetry.Decode(d.Payload, intakeOf(d.SourceID, d.Name, now, d.SignedAt))
 	receipt := Receipt{Rejected: report.Rejected, Warnings: report.Warnings, DroppedExtra: report.DroppedExtra}
 	if err == nil && len(report.Readings) == 0 {
 		err = fault.New(fault.Invalid, "Nothing in it can be read: %s.", firstReasons(report.Rejected))
 	}
 	if err != nil {
-		if putErr := s.bury(ctx, d, now, err.Error()); putErr != nil {
+		if putErr := s.bury(ctx, d, now, kindOf(err, report), err.Error()); putErr != nil {
 			return putErr
 		}
 		done(receipt, err)
 		return nil
 	}
 	if len(report.Rejected) > 0 {
-		if err := s.bury(ctx, d, now, firstReasons(report.Rejected)); err != nil {
+		if err := s.bury(ctx, d, now, telemetry.LetterRefused, firstReasons(report.Rejected)); err != nil {
 			return err
 		}
 	}
@@ -89,6 +85,15 @@ func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, err
 	return s.d.Journal.Append(ctx, entry, func(err error, errs []error) {
 		done(settle(receipt, len(entry.Readings), err, errs))
 	})
+}
+
+// intakeOf says how a payload came in.
+func intakeOf(source uuid.UUID, name string, received, signed time.Time) telemetry.Intake {
+	intake := telemetry.Intake{SourceID: source, ReceivedAt: received, Default: received, Name: name}
+	if !signed.IsZero() {
+		intake.Default = telemetry.Truncate(signed)
+	}
+	return intake
 }
 
 // Accept is Submit for callers that wait: it returns when the fate is known.
@@ -111,14 +116,16 @@ func (s *Service) Accept(ctx context.Context, d Delivery) (Receipt, error) {
 
 // bury puts a payload that could not be read, or not wholly, into the dead
 // letters.
-func (s *Service) bury(ctx context.Context, d Delivery, now time.Time, reason string) error {
+func (s *Service) bury(ctx context.Context, d Delivery, now time.Time, kind telemetry.LetterKind, reason string) error {
 	id, err := uuid.NewRandomFromReader(s.d.Random)
 	if err != nil {
 		return fmt.Errorf("drawing an id: %w", err)
 	}
-	letter := telemetry.DeadLetter{ID: id, SourceID: d.SourceID, At: now, Origin: d.Origin, Topic: d.Topic, Reason: reason}
-	letter.Raw = bytes.Clone(d.Payload[:min(len(d.Payload), telemetry.MaxRaw)]) // the caller's buffer is its own again
-	letter.Truncated = len(d.Payload) > telemetry.MaxRaw
+	letter := telemetry.DeadLetter{
+		ID: id, SourceID: d.SourceID, At: now, Origin: d.Origin, Topic: d.Topic, Name: d.Name, SignedAt: d.SignedAt, Kind: kind, Reason: reason,
+		Raw:  bytes.Clone(d.Payload[:min(len(d.Payload), telemetry.MaxRaw)]), // the caller's buffer is its own again
+		Size: len(d.Payload), Truncated: len(d.Payload) > telemetry.MaxRaw,
+	}
 	return s.d.DeadLetters.Put(ctx, letter)
 }
 

@@ -138,11 +138,11 @@ func (w *Writer) letter(p telemetry.Placed, reason error) (telemetry.DeadLetter,
 	if err != nil {
 		return telemetry.DeadLetter{}, fmt.Errorf("drawing an id: %w", err)
 	}
+	raw := telemetry.AppendEntry(nil, telemetry.Entry{SourceID: p.SourceID, Readings: []telemetry.Reading{p.Reading}})
 	return telemetry.DeadLetter{
-		ID: id, SourceID: p.SourceID, At: w.d.Clock.Now(), Origin: "journal",
-		Topic:  fmt.Sprintf("partition %d, offset %d, reading %d", p.Position.Partition, p.Position.Offset, p.Position.Index),
-		Reason: reason.Error(),
-		Raw:    telemetry.AppendEntry(nil, telemetry.Entry{SourceID: p.SourceID, Readings: []telemetry.Reading{p.Reading}}),
+		ID: id, SourceID: p.SourceID, At: w.d.Clock.Now(), Origin: telemetry.FromJournal,
+		Topic: fmt.Sprintf("partition %d, offset %d, reading %d", p.Position.Partition, p.Position.Offset, p.Position.Index),
+		Kind:  telemetry.LetterUnstorable, Reason: reason.Error(), Raw: raw, Size: len(raw),
 	}, nil
 }
 
