@@ -216,7 +216,7 @@ func (b *bench) mosquittoCase(ctx context.Context) error {
 	return b.planned(func(devices int, p plan) error {
 		return b.scaled(ctx, row{name: "MQTT, Mosquitto", devices: devices, ack: ackOutside}, func(line *pipeline) (setup, error) {
 			ingest, err := h.run(ctx, "ingest", "ingest", line.settings(map[string]string{
-				"AMPRA_MQTT_URL": guest.reader(), "AMPRA_MQTT_GROUP": guest.name,
+				"AMPRA_MQTT_URL": guest.Reader(), "AMPRA_MQTT_GROUP": guest.Name,
 			}))
 			if err != nil {
 				return setup{}, err

@@ -2,131 +2,32 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
-	"strings"
-	"time"
 
-	"github.com/eclipse/paho.golang/paho"
+	"ampra/test/stack"
 )
 
-// guest is what the load makes for itself on a Mosquitto with the
-// dynamic-security plugin: a client that reads all sources, and one for all
-// devices, each of which has a client id of its own.
-type guest struct {
-	name    string
-	broker  *url.URL
-	client  *paho.Client
-	answers chan string
-}
-
-const (
-	control       = "$CONTROL/dynamic-security/v1"
-	guestPassword = "for-this-run-alone"
-	controlTime   = 20 * time.Second
-)
-
-type object = map[string]any
+// guest is what the load makes for itself on a Mosquitto.
+type guest struct{ *stack.Guest }
 
 // admit signs in as the broker's administrator and makes the clients.
-func admit(ctx context.Context, broker *url.URL) (*guest, error) {
-	g := &guest{name: "load" + strings.ToLower(rand.Text()[:8]), broker: broker, answers: make(chan string, 16)}
-	dialer := net.Dialer{Timeout: controlTime}
-	conn, err := dialer.DialContext(ctx, "tcp", broker.Host)
-	if err != nil {
-		return nil, err
-	}
-	g.client = paho.NewClient(paho.ClientConfig{
-		Conn: conn,
-		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
-			select {
-			case g.answers <- string(p.Packet.Payload):
-			default:
-			}
-			return true, nil
-		}},
-	})
-	password, _ := broker.User.Password()
-	limited, cancel := context.WithTimeout(ctx, controlTime)
-	defer cancel()
-	if _, err := g.client.Connect(limited, &paho.Connect{
-		KeepAlive: 60, CleanStart: true, UsernameFlag: true, Username: broker.User.Username(), PasswordFlag: true, Password: []byte(password),
-	}); err != nil {
-		return nil, fmt.Errorf("signing in to Mosquitto: %w", err)
-	}
-	if _, err := g.client.Subscribe(limited, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: control + "/response", QoS: 1}}}); err != nil {
-		return nil, fmt.Errorf("listening to Mosquitto's plugin: %w", err)
-	}
-	const topics = "sunsource/+/data/#"
-	allow := func(kind, topic string) object { return object{"acltype": kind, "topic": topic, "allow": true} }
-	return g, g.do(ctx,
-		object{"command": "createRole", "rolename": g.name + "-reads", "acls": []object{
-			allow("subscribePattern", "$share/"+g.name+"/"+topics), allow("publishClientReceive", topics),
-		}},
-		object{"command": "createRole", "rolename": g.name + "-sends", "acls": []object{allow("publishClientSend", topics)}},
-		object{"command": "createClient", "username": g.name + "-reads", "password": guestPassword, "roles": []object{{"rolename": g.name + "-reads"}}},
-		object{"command": "createClient", "username": g.name + "-sends", "password": guestPassword, "roles": []object{{"rolename": g.name + "-sends"}}},
-	)
-}
-
-// do sends commands and waits for the answer to them.
-func (g *guest) do(ctx context.Context, commands ...object) error {
-	mark := rand.Text()
-	for _, c := range commands {
-		c["correlationData"] = mark
-	}
-	text, err := json.Marshal(object{"commands": commands})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, controlTime)
-	defer cancel()
-	if _, err := g.client.Publish(ctx, &paho.Publish{QoS: 1, Topic: control, Payload: text}); err != nil {
-		return fmt.Errorf("telling Mosquitto's plugin: %w", err)
-	}
-	for {
-		select {
-		case answer := <-g.answers:
-			switch {
-			case !strings.Contains(answer, mark):
-			case strings.Contains(answer, `"error"`):
-				return fmt.Errorf("Mosquitto's plugin refused: %s", answer) //nolint:staticcheck // a name
-			default:
-				return nil
-			}
-		case <-ctx.Done():
-			return errors.New("Mosquitto's plugin did not answer") //nolint:staticcheck // a name
-		}
-	}
-}
-
-// reader is the URL of the client that reads all sources.
-func (g *guest) reader() string {
-	u := *g.broker
-	u.User = url.UserPassword(g.name+"-reads", guestPassword)
-	return u.String()
+func admit(ctx context.Context, broker *url.URL) (guest, error) {
+	made, err := stack.Admit(ctx, broker)
+	return guest{made}, err
 }
 
 // login is that of a device.
-func (g *guest) login(s source) (clientID, user, password string) {
+func (g guest) login(s source) (clientID, user, password string) {
 	id, _, _ := ownLogin(s)
-	return id, g.name + "-sends", guestPassword
+	user, password = g.Device()
+	return id, user, password
 }
 
 // leave removes what admit made.
-func (g *guest) leave(ctx context.Context) {
-	err := g.do(ctx,
-		object{"command": "deleteClient", "username": g.name + "-reads"},
-		object{"command": "deleteClient", "username": g.name + "-sends"},
-		object{"command": "deleteRole", "rolename": g.name + "-reads"},
-		object{"command": "deleteRole", "rolename": g.name + "-sends"},
-	)
-	if err := errors.Join(err, g.client.Disconnect(&paho.Disconnect{})); err != nil {
-		fmt.Fprintln(os.Stderr, "load: leaving Mosquitto:", err)
+func (g guest) leave(ctx context.Context) {
+	if err := g.Leave(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
 	}
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -23,7 +24,10 @@ var kafkaPOM []byte
 const kafkaCluster = "5L6g3nShT-eMCtK--X86sw"
 
 // kafkaBroker is Kafka 4.1 as a single node, broker and controller in one.
-type kafkaBroker struct{}
+type kafkaBroker struct {
+	// advertised is what clients are told to dial, "" for where it listens.
+	advertised string
+}
 
 func (kafkaBroker) name() string     { return "Kafka" }
 func (kafkaBroker) variable() string { return "AMPRA_TEST_KAFKA_BROKERS" }
@@ -88,7 +92,7 @@ func (k kafkaBroker) asProgram(ctx context.Context, h *host) (instance, error) {
 		return instance{}, err
 	}
 	address := loopback(port)
-	set := k.settings(address, loopback(controller), loopback(controller), address)
+	set := k.settings(address, loopback(controller), loopback(controller), cmp.Or(k.advertised, address))
 	set["log.dirs"] = data
 	var text strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(set)) {

@@ -7,9 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -66,47 +64,11 @@ func (h *host) folder(name string, user *account) (string, error) {
 // start runs the process and waits until ready says that the server answers. The
 // data need no orderly end: they are removed.
 func (h *host) start(ctx context.Context, p process, ready func(context.Context) error) (instance, error) {
-	path := filepath.Join(h.run, p.name+".log")
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
+	r := &runner{what: p, log: filepath.Join(h.run, p.name+".log"), ready: ready}
+	if err := r.start(ctx); err != nil {
 		return instance{}, err
 	}
-	defer log.Close()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, p.args...) //nolint:gosec // this package's own programs
-	cmd.Env, cmd.Dir = append(os.Environ(), p.env...), p.dir
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = childOf(p.user)
-
-	started, died := make(chan error), make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // see childOf
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-			close(died)
-		}
-	}()
-	if err := <-started; err != nil {
-		return instance{}, fmt.Errorf("starting %s: %w", p.path, err)
-	}
-	stop := func(ctx context.Context) error {
-		if err := kill(cmd.Process, p.stop); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return err
-		}
-		select {
-		case <-died:
-			return nil
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), cmd.Process.Kill())
-		}
-	}
-	if err := await(ctx, died, ready); err != nil {
-		text, _ := os.ReadFile(path)
-		err = fmt.Errorf("%s: %w%s", p.path, err, lastLines(string(text)))
-		return instance{}, errors.Join(err, stop(context.WithoutCancel(ctx)))
-	}
-	return instance{stop: stop}, nil
+	return instance{stop: r.stop, runner: r}, nil
 }
 
 // endedError is a server that will not answer any more.

@@ -74,6 +74,8 @@ type instance struct {
 	address string
 	// stop ends the server and removes its data.
 	stop func(context.Context) error
+	// runner is the server's process, nil for a container.
+	runner *runner
 }
 
 // refuses tells whether nobody listens at the server's address any more. One that

@@ -18,3 +18,7 @@ func childOf(*account) *syscall.SysProcAttr        { return nil }
 func isGoCommand(int) bool                         { return false }
 func kill(process *os.Process, _ stopSignal) error { return process.Kill() }
 func identity(*account) *syscall.SysProcAttr       { return nil }
+
+func killGroup(p *os.Process) error   { return p.Kill() }
+func haltGroup(*os.Process) error     { return missing("halting a process needs Unix") }
+func continueGroup(*os.Process) error { return missing("halting a process needs Unix") }

@@ -52,3 +52,17 @@ func identity(user *account) *syscall.SysProcAttr {
 	}
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user.uid, Gid: user.gid}}
 }
+
+// killGroup, haltGroup and continueGroup send a signal to a process and its
+// children.
+func killGroup(p *os.Process) error     { return signalGroup(p, syscall.SIGKILL) }
+func haltGroup(p *os.Process) error     { return signalGroup(p, syscall.SIGSTOP) }
+func continueGroup(p *os.Process) error { return signalGroup(p, syscall.SIGCONT) }
+
+func signalGroup(p *os.Process, s syscall.Signal) error {
+	err := syscall.Kill(-p.Pid, s)
+	if err == syscall.ESRCH { //nolint:errorlint // a bare errno; all have ended
+		return nil
+	}
+	return err
+}
