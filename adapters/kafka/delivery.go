@@ -67,7 +67,7 @@ func (e *encoder) encode(d *delivery, entry telemetry.Entry, from, to int, now t
 	size := len(e.buffer)
 	switch {
 	case size <= maxRecordBytes:
-		m := message{key: d.source[:], value: bytes.Clone(e.buffer)}
+		m := message{key: d.source[:], value: bytes.Clone(e.buffer), trace: entry.Trace}
 		d.parts = append(d.parts, part{message: m, delivery: d, from: from, to: to, since: now})
 		d.bytes += m.size()
 	case to-from == 1:

@@ -212,6 +212,7 @@ func (f *fetcher) deliver(ctx context.Context, p *fetch.ResponsePartition) error
 	if err != nil {
 		return fmt.Errorf("reading partition %d of %s: %w", p.Partition, f.session.topic, err)
 	}
+	f.session.saw(p.Partition, next, p.HighWatermark)
 	c := &chunk{session: f.session, partition: p.Partition}
 	after, err := c.read(p.RecordSet.Records, next)
 	if err != nil {
@@ -288,7 +289,7 @@ func (c *chunk) take(r *protocol.Record, wanted bool) error {
 	if !wanted {
 		return nil
 	}
-	one := record{offset: r.Offset, at: r.Time.UTC(), from: len(c.data), to: len(c.data)}
+	one := record{offset: r.Offset, at: r.Time.UTC(), from: len(c.data), to: len(c.data), trace: traceOf(r.Headers)}
 	if r.Key != nil && r.Key.Len() == len(uuid.UUID{}) {
 		if _, err := io.ReadFull(r.Key, one.source[:]); err != nil {
 			return fmt.Errorf("the key at offset %d: %w", r.Offset, err)

@@ -64,6 +64,7 @@ type record struct {
 	at       time.Time
 	source   uuid.UUID // Nil when the key is none
 	from, to int       // its value, in the chunk's data
+	trace    string    // of the delivery that it came by, if that is traced
 }
 
 // decoded is a record that was read: its readings, or the reason why it can't be.
@@ -73,6 +74,7 @@ type decoded struct {
 	offset    int64
 	readings  []telemetry.Reading
 	letter    *telemetry.DeadLetter
+	trace     string
 }
 
 // Fetch returns the next batch, as telemetry.Log says. It may be called while
@@ -153,7 +155,7 @@ func (l *Log) next() *decoded {
 }
 
 func (c *Cluster) decode(from *chunk, r record) *decoded {
-	d := &decoded{session: from.session, partition: from.partition, offset: r.offset}
+	d := &decoded{session: from.session, partition: from.partition, offset: r.offset, trace: r.trace}
 	value := from.data[r.from:r.to]
 	entry, err := telemetry.DecodeEntry(value)
 	if err == nil {
@@ -205,6 +207,9 @@ func (b *gathering) add(d *decoded) bool {
 	}
 	if d.letter != nil {
 		b.batch.Undecodable = append(b.batch.Undecodable, *d.letter)
+	}
+	if d.trace != "" && len(b.batch.Traces) < telemetry.MaxTraces {
+		b.batch.Traces = append(b.batch.Traces, d.trace)
 	}
 	b.until[d.partition] = d.offset + 1
 	return true

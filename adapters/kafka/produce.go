@@ -14,11 +14,14 @@ import (
 	"github.com/segmentio/kafka-go/protocol/produce"
 )
 
-// message is what becomes a record.
-type message struct{ key, value []byte }
+// message is what becomes a record. trace goes into a header, if there is one.
+type message struct {
+	key, value []byte
+	trace      string
+}
 
 // size is what a message takes in a batch, about, before compression.
-func (m message) size() int { return len(m.key) + len(m.value) + 16 }
+func (m message) size() int { return len(m.key) + len(m.value) + len(m.trace) + 16 }
 
 // outgoing are messages of one partition that go out in one batch.
 type outgoing struct {
@@ -126,7 +129,7 @@ func (r *recordReader) ReadRecord() (*protocol.Record, error) {
 	r.next++
 	r.key.Reset(m.key)
 	r.val.Reset(m.value)
-	r.record = protocol.Record{Key: &r.key, Value: &r.val}
+	r.record = protocol.Record{Key: &r.key, Value: &r.val, Headers: traceHeaders(m.trace)}
 	return &r.record, nil
 }
 

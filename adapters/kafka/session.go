@@ -17,12 +17,13 @@ type session struct {
 
 	mu        sync.Mutex
 	committed map[int32]int64
+	places    map[int32]place
 	out       int           // batches that were handed out and not committed
 	settled   chan struct{} // closed, and made anew, when out falls to 0
 }
 
 func newSession(topic string, generation *kafka.Generation) *session {
-	return &session{topic: topic, generation: generation, committed: map[int32]int64{}, settled: make(chan struct{})}
+	return &session{topic: topic, generation: generation, committed: map[int32]int64{}, places: map[int32]place{}, settled: make(chan struct{})}
 }
 
 func (s *session) handOut() {
@@ -55,6 +56,7 @@ func (s *session) commit(ctx context.Context, until map[int32]int64) error {
 	}
 	for partition, offset := range offsets {
 		s.committed[int32(partition)] = max(s.committed[int32(partition)], offset) //nolint:gosec // it was one
+		s.done(int32(partition), offset)                                           //nolint:gosec // it was one
 	}
 	return nil
 }

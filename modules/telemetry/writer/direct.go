@@ -69,6 +69,9 @@ func errStopping() error {
 	return fault.Retry(fault.Unavailable, 5*time.Second, "The server is stopping. Send the readings again.")
 }
 
+// Queued is how many entries wait to be written, for metrics.
+func (d *Direct) Queued() int { return len(d.queue) }
+
 // Run writes until ctx ends, then what is queued, within FlushTime.
 func (d *Direct) Run(ctx context.Context) error {
 	for {
@@ -130,12 +133,16 @@ func (d *Direct) gather(first waiting) []waiting {
 // commit writes a batch and answers each entry of it.
 func (d *Direct) commit(ctx context.Context, batch []waiting) {
 	var readings []telemetry.Placed
+	var traces []string
 	for _, w := range batch {
+		if w.entry.Trace != "" && len(traces) < telemetry.MaxTraces {
+			traces = append(traces, w.entry.Trace)
+		}
 		for _, r := range w.entry.Readings {
 			readings = append(readings, telemetry.Placed{Reading: r, Position: telemetry.Position{Partition: telemetry.Direct}})
 		}
 	}
-	errs := d.store.write(ctx, readings)
+	errs := d.store.write(telemetry.WithTraces(ctx, traces...), readings)
 	if errs != nil && len(errs) != len(readings) {
 		errs = all(readings, errLost)
 	}

@@ -63,7 +63,7 @@ func (w *Writer) Run(ctx context.Context) error {
 			continue
 		}
 		wait = w.cfg.RetryMin
-		if err := w.store(ctx, batch); err != nil {
+		if err := w.store(telemetry.WithTraces(ctx, batch.Traces...), batch); err != nil {
 			if ctx.Err() != nil {
 				return nil //nolint:nilerr // as above
 			}
