@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,7 +100,7 @@ func (m *member) leftBy(h *hand) {
 func (m *member) connection(ctx context.Context) error {
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := m.dial(connecting)
+	conn, err := m.dial(connecting, m.cfg.TLS)
 	if err != nil {
 		return err
 	}
@@ -137,18 +136,6 @@ func (m *member) connection(ctx context.Context) error {
 	<-client.Done()
 	m.leftBy(h)
 	return err
-}
-
-func (m *member) dial(ctx context.Context) (net.Conn, error) {
-	plain := &net.Dialer{}
-	if !m.secure {
-		return plain.DialContext(ctx, "tcp", m.address)
-	}
-	conn, err := (&tls.Dialer{NetDialer: plain, Config: m.cfg.TLS}).DialContext(ctx, "tcp", m.address)
-	if err != nil {
-		return nil, err
-	}
-	return &packetConn{Conn: conn}, nil
 }
 
 func (m *member) clientConfig(conn net.Conn, h *hand, end context.CancelCauseFunc) paho.ClientConfig {

@@ -31,10 +31,7 @@ type outside struct {
 	answers chan string
 }
 
-const (
-	control   = "$CONTROL/dynamic-security/v1"
-	readerKey = "reads-all"
-)
+const readerKey = "reads-all"
 
 func newOutside(t testing.TB) *outside {
 	t.Helper()
@@ -53,7 +50,7 @@ func newOutside(t testing.TB) *outside {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := o.admin.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: control + "/response", QoS: 1}}}); err != nil {
+	if _, err := o.admin.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: controlTopic + "/response", QoS: 1}}}); err != nil {
 		t.Fatalf("listening to Mosquitto's plugin: %v", err)
 	}
 	o.do(
@@ -118,7 +115,7 @@ func (o *outside) do(commands ...object) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.t.Context()), patience)
 	defer cancel()
-	if _, err := o.admin.Publish(ctx, &paho.Publish{QoS: 1, Topic: control, Payload: text}); err != nil {
+	if _, err := o.admin.Publish(ctx, &paho.Publish{QoS: 1, Topic: controlTopic, Payload: text}); err != nil {
 		o.t.Errorf("telling Mosquitto's plugin: %v", err)
 		return
 	}

@@ -87,12 +87,9 @@ type SubscriberDeps struct {
 // is acknowledged to the broker once the journal has it, or once it is clear that
 // it never will be taken. It may be read twice: the same reading.
 type Subscriber struct {
-	cfg     SubscriberConfig
-	d       SubscriberDeps
-	address string
-	secure  bool
-	user    string
-	key     credential.Secret
+	endpoint
+	cfg SubscriberConfig
+	d   SubscriberDeps
 
 	connected atomic.Int64
 	dropped   atomic.Int64
@@ -101,7 +98,8 @@ type Subscriber struct {
 // NewSubscriber checks the settings.
 func NewSubscriber(cfg SubscriberConfig, d SubscriberDeps) (*Subscriber, error) {
 	s := &Subscriber{cfg: cfg, d: d}
-	if err := s.readURL(); err != nil {
+	var err error
+	if s.endpoint, err = readURL(cfg.URL); err != nil {
 		return nil, err
 	}
 	if cfg.Group == "" || strings.ContainsAny(cfg.Group, "/+#\x00") {
@@ -124,30 +122,52 @@ func NewSubscriber(cfg SubscriberConfig, d SubscriberDeps) (*Subscriber, error) 
 	return s, nil
 }
 
-// readURL takes the broker's URL apart. Its errors show nothing of it: it holds
-// a password.
-func (s *Subscriber) readURL() error {
+// endpoint is a broker's URL, taken apart.
+type endpoint struct {
+	address string
+	secure  bool
+	user    string
+	key     credential.Secret
+}
+
+// readURL takes a broker's URL apart. Its errors show nothing of it: it holds a
+// password.
+func readURL(from credential.Secret) (endpoint, error) {
 	wrong := errors.New("a broker's URL of the form mqtt://user:password@host:port, or mqtts for TLS")
-	u, err := url.Parse(s.cfg.URL.Reveal())
+	u, err := url.Parse(from.Reveal())
 	if err != nil || u.Hostname() == "" {
-		return wrong
+		return endpoint{}, wrong
 	}
+	var e endpoint
 	port := "1883"
 	switch u.Scheme {
 	case "mqtt", "tcp":
 	case "mqtts", "ssl", "tls":
-		s.secure, port = true, "8883"
+		e.secure, port = true, "8883"
 	default:
-		return wrong
+		return endpoint{}, wrong
 	}
 	if u.Port() != "" {
 		port = u.Port()
 	}
-	s.address = net.JoinHostPort(u.Hostname(), port)
-	s.user = u.User.Username()
+	e.address = net.JoinHostPort(u.Hostname(), port)
+	e.user = u.User.Username()
 	password, _ := u.User.Password()
-	s.key = credential.NewSecret(password)
-	return nil
+	e.key = credential.NewSecret(password)
+	return e, nil
+}
+
+// dial connects to the broker.
+func (e endpoint) dial(ctx context.Context, config *tls.Config) (net.Conn, error) {
+	plain := &net.Dialer{}
+	if !e.secure {
+		return plain.DialContext(ctx, "tcp", e.address)
+	}
+	conn, err := (&tls.Dialer{NetDialer: plain, Config: config}).DialContext(ctx, "tcp", e.address)
+	if err != nil {
+		return nil, err
+	}
+	return &packetConn{Conn: conn}, nil
 }
 
 // Connected is how many connections are up and subscribed.
@@ -181,7 +201,10 @@ func (s *Subscriber) Run(ctx context.Context) error {
 }
 
 // filter is what every connection subscribes to.
-func (s *Subscriber) filter() string { return "$share/" + s.cfg.Group + "/sunsource/+/data/#" }
+func (s *Subscriber) filter() string { return Filter(s.cfg.Group) }
+
+// Filter is what the members of a share group subscribe to.
+func Filter(group string) string { return "$share/" + group + "/sunsource/+/data/#" }
 
 // parseTopic reads "sunsource/{id}/data" and levels below it. name is the last
 // level below data, "" for data itself.
