@@ -25,6 +25,8 @@ var suites = map[string]string{
 	"telemetry.Archive":        "Archive",
 	"telemetry.DeadLetters":    "DeadLetters",
 	"telemetry.Journal":        "Journal",
+	"telemetry.LetterLog":      "LetterLog",
+	"telemetry.LetterStore":    "LetterStore",
 	"telemetry.Log":            "Journal",
 	"transaction.Runner":       "Transactions",
 }

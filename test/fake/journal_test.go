@@ -32,3 +32,14 @@ func TestTheLettersStoreKeepsItsContract(t *testing.T) {
 	t.Parallel()
 	contract.LetterStore(t, func(*testing.T) telemetry.LetterStore { return &fake.LetterStore{} })
 }
+
+func TestTheLettersTopicKeepsItsContract(t *testing.T) {
+	t.Parallel()
+	contract.LetterLog(t, func(*testing.T) contract.LetterLogRig {
+		topic := &fake.LetterTopic{}
+		return contract.LetterLogRig{
+			Letters: topic,
+			Open:    func(*testing.T) (telemetry.LetterLog, func()) { return topic.OpenLog(), func() {} },
+		}
+	})
+}
