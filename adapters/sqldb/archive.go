@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,8 @@ type Archive struct {
 	turn chan struct{}
 	// series has the ids of sources that were written to. Guarded by turn.
 	series map[uuid.UUID]int64
+	// failing says that the last write failed: then reading tells little.
+	failing atomic.Bool
 
 	insert [len(insertSizes)]*sql.Stmt
 	find   *sql.Stmt
@@ -64,8 +67,23 @@ func openArchive(path string, o Options) (_ *Archive, err error) {
 	return a, nil
 }
 
-// Ping asks the database for a sign of life.
-func (a *Archive) Ping(ctx context.Context) error { return a.db.Ping(ctx) }
+// Ping asks the database for a sign of life: after a write that failed by a write,
+// since a full disk can still be read.
+func (a *Archive) Ping(ctx context.Context) error {
+	if !a.failing.Load() {
+		return a.db.Ping(ctx)
+	}
+	if err := a.lock(ctx); err != nil {
+		return fmt.Errorf("reaching the database: %w", err)
+	}
+	defer a.unlock()
+	// It changes nothing, and yet a page of it is written.
+	if _, err := a.db.write.DB.ExecContext(ctx, "pragma user_version = 0"); err != nil {
+		return fmt.Errorf("trying to write: %w", translate(err))
+	}
+	a.failing.Store(false)
+	return nil
+}
 
 // Close ends all connections. What was answered as stored is on the disk already.
 func (a *Archive) Close() error { return a.db.Close() }

@@ -187,6 +187,33 @@ func TestAFullDiskIsSaidAndPasses(t *testing.T) {
 	}
 }
 
+func TestAStoreThatCanBeReadButNotWrittenIsSaidToBeAwayUntilItCan(t *testing.T) {
+	t.Parallel()
+	a, source := newArchive(t), uuid.New()
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	store(t, a, day(source, begin, time.Hour)...)
+	only := func(mode string) {
+		t.Helper()
+		if _, err := a.db.write.ExecContext(t.Context(), "pragma query_only = "+mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	only("on")
+	if err := a.Ping(t.Context()); err != nil {
+		t.Errorf("before a write failed: %v", err)
+	}
+	if err := a.Write(t.Context(), day(source, begin.AddDate(0, 0, 1), time.Hour))[0]; err == nil {
+		t.Fatal("it was written")
+	}
+	if err := a.Ping(t.Context()); err == nil {
+		t.Error("after a write failed it is said to be well")
+	}
+	only("off")
+	if err := a.Ping(t.Context()); err != nil {
+		t.Errorf("once it can be written: %v", err)
+	}
+}
+
 func TestRetentionDeletesWhatIsOlderInEverySource(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

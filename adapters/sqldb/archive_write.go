@@ -55,6 +55,9 @@ func (a *Archive) Write(ctx context.Context, readings []telemetry.Placed) []erro
 		return nil
 	}
 	refused, err := a.write(ctx, readings)
+	if ctx.Err() == nil {
+		a.failing.Store(err != nil)
+	}
 	if err == nil && len(refused) == 0 {
 		return nil
 	}

@@ -21,9 +21,11 @@ type device struct {
 	every time.Duration
 	// corrections is the share of sends that give an earlier moment new values.
 	corrections float64
-	random      *rand.Rand
-	sender      sender
-	troubles    *troubles
+	// past is how old its readings are.
+	past     time.Duration
+	random   *rand.Rand
+	sender   sender
+	troubles *troubles
 }
 
 // sender brings readings to the server.
@@ -58,9 +60,9 @@ func (t *troubles) complaints() []string {
 	return append([]string(nil), t.wrong...)
 }
 
-// play sends until sending ends, and goes on trying to deliver what it has until
-// working ends.
-func (d *device) play(sending, working context.Context) {
+// play sends until sending ends, calls sent, and goes on trying to deliver what it
+// has until working ends.
+func (d *device) play(sending, working context.Context, sent func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -74,12 +76,13 @@ func (d *device) play(sending, working context.Context) {
 			r, ok = d.book.correct(d.random.IntN(20))
 		}
 		if !ok {
-			r = d.book.begin(time.Now())
+			r = d.book.begin(time.Now().Add(-d.past))
 		}
 		if err := d.sender.send(working, r, func() { d.book.acknowledge(r, time.Now()) }); err != nil {
 			break
 		}
 	}
+	sent()
 	<-ended
 }
 

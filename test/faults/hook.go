@@ -14,10 +14,11 @@ import (
 )
 
 // hookSender posts signed JSON: what has gathered since the last answer as one
-// list. It signs in both forms by turns.
+// list. It signs in both forms by turns, unless it is plain.
 type hookSender struct {
 	url, name string
 	secret    credential.Secret
+	plain     bool
 	client    *http.Client
 	troubles  *troubles
 	waiting   chan posted
@@ -31,9 +32,9 @@ type posted struct {
 // hookBatch is how many readings a POST has at the most.
 const hookBatch = 20
 
-func newHookSender(url, name string, secret credential.Secret, t *troubles) *hookSender {
+func newHookSender(url, name string, secret credential.Secret, plain bool, t *troubles) *hookSender {
 	return &hookSender{
-		url: url, name: name, secret: secret, troubles: t, waiting: make(chan posted, 2*hookBatch),
+		url: url, name: name, secret: secret, plain: plain, troubles: t, waiting: make(chan posted, 2*hookBatch),
 		client: &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}},
 	}
 }
@@ -60,7 +61,7 @@ func (s *hookSender) run(ctx context.Context) error {
 		for len(batch) < hookBatch && len(s.waiting) > 0 {
 			batch = append(batch, <-s.waiting)
 		}
-		if err := s.deliver(ctx, batch, n%2 == 0); err != nil {
+		if err := s.deliver(ctx, batch, n%2 == 0 && !s.plain); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,8 @@ type house struct {
 	session *simulate.Session
 	reader  *reader
 	made    int
+	// program is what its processes run, "" for this one.
+	program string
 }
 
 // api is the process that answers requests.
@@ -60,9 +62,9 @@ func (h *house) named(name string) *process {
 }
 
 // build starts an installation of the profile. more are settings of all its
-// processes.
-func build(ctx context.Context, profile, folder string, s *servers, more map[string]string) (*house, error) {
-	h := &house{profile: profile, folder: folder, servers: s, links: map[string]*link{}}
+// processes, program what they run ("" for this one).
+func build(ctx context.Context, profile, folder string, s *servers, more map[string]string, program string) (*house, error) {
+	h := &house{profile: profile, folder: folder, servers: s, links: map[string]*link{}, program: program}
 	shared := map[string]string{"AMPRA_LOG_LEVEL": "info", "AMPRA_WEBHOOK_RATE": "1000", "AMPRA_MQTT_TLS_LISTEN": ""}
 	var plan [][2]string
 	if profile == embedded {
@@ -122,14 +124,14 @@ func (h *house) add(ctx context.Context, name, roles string, shared map[string]s
 	if err != nil {
 		return err
 	}
-	p := &process{name: name, http: addresses[0], log: filepath.Join(h.folder, strings.ReplaceAll(name, " ", "-")+".log"), settings: maps.Clone(shared)}
+	p := &process{name: name, program: h.program, http: addresses[0], log: filepath.Join(h.folder, strings.ReplaceAll(name, " ", "-")+".log"), settings: maps.Clone(shared)}
 	data := filepath.Join(h.folder, strings.ReplaceAll(name, " ", "-"))
 	if given := shared["AMPRA_DATA"]; given != "" {
 		data = given
 	}
 	maps.Copy(p.settings, map[string]string{
 		"AMPRA_DATA": data, "AMPRA_HTTP_LISTEN": p.http, "AMPRA_MQTT_LISTEN": addresses[1], "AMPRA_ROLES": roles,
-		"AMPRA_PUBLIC_URL": "http://" + p.http,
+		"AMPRA_PUBLIC_URL": "http://" + p.http, clockVariable: p.log + ".clock",
 	})
 	h.processes = append(h.processes, p)
 	if strings.Contains(roles, "broker") {
@@ -199,6 +201,10 @@ type pace struct {
 	every       time.Duration
 	corrections float64
 	strict      bool
+	// plain webhooks have no time in their signature.
+	plain bool
+	// past is how old readings are when they are sent.
+	past time.Duration
 }
 
 // newFleet makes sources and their devices.
@@ -214,12 +220,12 @@ func (h *house) newFleet(ctx context.Context, random *rand.Rand, p pace) (*fleet
 		b := &book{name: source.ID, index: i + 1, strict: p.strict}
 		f.books[source.ID] = b
 		d := &device{
-			book: b, every: p.every, corrections: p.corrections, troubles: f.troubles,
+			book: b, every: p.every, corrections: p.corrections, past: p.past, troubles: f.troubles,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0)), //nolint:gosec // not a secret
 		}
 		if isHook {
 			address := h.links["hooks-"+h.api().name].address
-			d.sender = newHookSender("http://"+address+"/api/webhook/sunsource/"+source.ID, source.ID, source.WebhookSecret, f.troubles)
+			d.sender = newHookSender("http://"+address+"/api/webhook/sunsource/"+source.ID, source.ID, source.WebhookSecret, p.plain, f.troubles)
 		} else {
 			who := login{clientID: source.MQTTClientID, user: source.MQTTClientID, key: source.MQTTKey, topic: source.MQTTTopic}
 			if h.guest != nil {

@@ -238,6 +238,11 @@ func (t *trial) rounds(ctx context.Context, profile string, tell func(result)) e
 
 // house builds an installation with the servers that its profile needs.
 func (t *trial) house(ctx context.Context, profile string, more map[string]string) (*house, error) {
+	return t.houseOf(ctx, profile, more, "")
+}
+
+// houseOf is house whose processes run a program.
+func (t *trial) houseOf(ctx context.Context, profile string, more map[string]string, program string) (*house, error) {
 	folder, err := os.MkdirTemp(t.folder, profile+"-")
 	if err != nil {
 		return nil, err
@@ -252,7 +257,7 @@ func (t *trial) house(ctx context.Context, profile string, more map[string]strin
 		return nil, err
 	}
 	began := time.Now()
-	h, err := build(ctx, profile, filepath.Clean(folder), t.servers, more)
+	h, err := build(ctx, profile, filepath.Clean(folder), t.servers, more, program)
 	if err != nil {
 		if h != nil {
 			err = errors.Join(err, h.close())

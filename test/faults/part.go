@@ -26,6 +26,7 @@ const partVariable = "FAULTS_PART"
 func runPart() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	go followClock(ctx)
 	return cli.Run(ctx, os.Args[1:], "faults", io.Discard, os.Stderr)
 }
 

@@ -69,8 +69,11 @@ type chaos struct {
 	began time.Time
 	say   func(string)
 
-	mu      sync.Mutex
-	failed  error
+	mu     sync.Mutex
+	failed error
+	// busy are the targets that have not come back: a server's start takes a while.
+	busy    map[string]bool
+	brought int
 	running sync.WaitGroup
 	// forgive is until when an outside broker may have lost what it acknowledged.
 	forgive time.Time
@@ -82,8 +85,13 @@ func (c *chaos) run(ctx context.Context, plan []fault) error {
 		if pause(ctx, time.Until(c.began.Add(f.at))) != nil {
 			break
 		}
+		if !c.take(f.target) {
+			c.say(f.String() + ": left out, it is not back yet")
+			continue
+		}
 		c.say(f.String())
 		c.running.Go(func() {
+			defer c.release(f.target)
 			if err := c.bring(ctx, f); err != nil {
 				c.mu.Lock()
 				defer c.mu.Unlock()
@@ -95,6 +103,27 @@ func (c *chaos) run(ctx context.Context, plan []fault) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failed
+}
+
+// take reports whether a target can be hit, and keeps it.
+func (c *chaos) take(target string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy[target] {
+		return false
+	}
+	if c.busy == nil {
+		c.busy = map[string]bool{}
+	}
+	c.busy[target] = true
+	c.brought++
+	return true
+}
+
+func (c *chaos) release(target string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, target)
 }
 
 // bring brings one fault about, and heals it. What is hit heals also when ctx
@@ -191,9 +220,10 @@ func (h *house) play(ctx context.Context, r *result, random *rand.Rand, p pace, 
 	defer stopSending()
 	working, stopWorking := context.WithCancel(ctx)
 	defer stopWorking()
-	var devices sync.WaitGroup
+	var devices, producing sync.WaitGroup
 	for _, d := range f.devices {
-		devices.Go(func() { d.play(sending, working) })
+		producing.Add(1)
+		devices.Go(func() { d.play(sending, working, producing.Done) })
 	}
 	forgive, err := act(ctx, f)
 	r.complain(err)
@@ -206,6 +236,7 @@ func (h *house) play(ctx context.Context, r *result, random *rand.Rand, p pace, 
 	}
 	_ = pause(ctx, time.Second) // what comes after the faults counts too
 	stopSending()
+	within(ctx, drainTime, &producing)
 	for deadline := time.Now().Add(drainTime); f.open() > 0 && time.Now().Before(deadline); {
 		if pause(ctx, 50*time.Millisecond) != nil {
 			break
@@ -228,14 +259,26 @@ func (h *house) play(ctx context.Context, r *result, random *rand.Rand, p pace, 
 		f.troubles.passing.Load(), f.troubles.unavailable.Load(), f.troubles.slowed.Load()))
 }
 
+// within waits for a group, no longer than the limit.
+func within(ctx context.Context, limit time.Duration, group *sync.WaitGroup) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	go func() {
+		group.Wait()
+		cancel()
+	}()
+	<-ctx.Done()
+}
+
 // round is one round of random faults.
 func (h *house) round(ctx context.Context, seed uint64, o options, say func(string)) result {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // not a secret
 	plan := draw(random, h.targets(), o.length, o.faults)
-	r := result{name: h.profile, seed: seed, faults: len(plan)}
+	r := result{name: h.profile, seed: seed}
 	h.play(ctx, &r, random, pace{mqtt: o.devices, hooks: o.hooks, every: o.every, corrections: 0.05}, func(ctx context.Context, _ *fleet) (time.Time, error) {
 		c := &chaos{house: h, began: time.Now(), say: say}
 		err := c.run(ctx, plan)
+		r.faults = c.brought
 		return c.forgive, err
 	})
 	if r.broken() {
