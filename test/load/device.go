@@ -46,6 +46,9 @@ type device struct {
 	// broken says why the connection ended early.
 	broken error
 	packet []byte
+	// partial is the beginning of an answer whose end has not come yet.
+	partial [ackSize]byte
+	have    int
 	// answered is when the last answer came.
 	answered time.Time
 }
@@ -149,28 +152,40 @@ func appendPublish(dst []byte, topic string, id uint16, stamp int64, number int)
 	return dst[begin:]
 }
 
-// read takes the answers until the connection ends.
+// read takes the answers until the connection ends, where no poller does.
 func (d *device) read() {
-	var buffer [256]byte
-	have := 0
+	var buffer [4 * window]byte
 	for {
-		n, err := d.conn.Read(buffer[have:])
+		n, err := d.conn.Read(buffer[:])
+		if err == nil {
+			err = d.take(buffer[:n], time.Now())
+		}
 		if err != nil {
 			d.end(err)
 			return
 		}
-		now := time.Now()
-		have += n
-		at := 0
-		for ; have-at >= 4; at += 4 {
-			if buffer[at] != 0x40 || buffer[at+1] != 2 {
-				d.end(fmt.Errorf("a packet of type %#x instead of a PUBACK", buffer[at]))
-				return
-			}
-			d.answer(binary.BigEndian.Uint16(buffer[at+2:])-1, now)
-		}
-		have = copy(buffer[:], buffer[at:have])
 	}
+}
+
+// ackSize is that of a PUBACK.
+const ackSize = 4
+
+// take understands answers, which may be cut anywhere.
+func (d *device) take(data []byte, now time.Time) error {
+	for len(data) > 0 {
+		n := copy(d.partial[d.have:], data)
+		d.have += n
+		data = data[n:]
+		if d.have < ackSize {
+			return nil
+		}
+		d.have = 0
+		if d.partial[0] != 0x40 || d.partial[1] != 2 {
+			return fmt.Errorf("a packet of type %#x instead of a PUBACK", d.partial[0])
+		}
+		d.answer(binary.BigEndian.Uint16(d.partial[2:])-1, now)
+	}
+	return nil
 }
 
 func (d *device) end(err error) {

@@ -29,6 +29,7 @@ type plan struct {
 type fleet struct {
 	devices []*device
 	reading sync.WaitGroup
+	poller  *poller // nil where each device reads for itself
 	meter
 	full atomic.Bool // at rate 0, until the end
 }
@@ -71,14 +72,38 @@ func dial(ctx context.Context, address string, sources []source, with login, too
 		f.close()
 		return nil, err
 	}
-	for _, d := range f.devices {
-		f.reading.Go(d.read)
+	if err := f.listen(); err != nil {
+		f.close()
+		return nil, err
 	}
 	return f, nil
 }
 
+// listen begins to take answers.
+func (f *fleet) listen() error {
+	poller, err := newPoller(f.devices)
+	switch {
+	case err == nil:
+		f.poller = poller
+		f.reading.Go(poller.run)
+	case errors.Is(err, errors.ErrUnsupported):
+		for _, d := range f.devices {
+			f.reading.Go(d.read)
+		}
+	default:
+		return fmt.Errorf("waiting for the answers of all devices: %w", err)
+	}
+	return nil
+}
+
 // close ends all connections.
 func (f *fleet) close() {
+	if f.poller != nil {
+		// A connection's number may be another's once it is closed.
+		f.poller.stop()
+		f.reading.Wait()
+		defer f.poller.close()
+	}
 	for _, d := range f.devices {
 		if d != nil {
 			d.stop()
