@@ -29,7 +29,7 @@ func newPoller(devices []*device) (*poller, error) {
 	}
 	p := &poller{epoll: epoll, devices: devices}
 	for i, d := range devices {
-		conn, err := detach(d.conn, epoll, int32(i)) //nolint:gosec // a fleet is small
+		conn, err := detach(d.conn, epoll, int32(i))
 		if err != nil {
 			return nil, errors.Join(err, syscall.Close(epoll))
 		}
@@ -114,7 +114,7 @@ func detach(conn net.Conn, epoll int, index int32) (*polled, error) {
 	fd := -1
 	var failed error
 	if err := raw.Control(func(from uintptr) {
-		fd, failed = syscall.Dup(int(from)) //nolint:gosec // a descriptor
+		fd, failed = syscall.Dup(int(from))
 	}); err != nil || failed != nil {
 		return nil, errors.Join(err, failed)
 	}
