@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ampra/adapters/metrics"
+	"ampra/adapters/tracing"
 )
 
 // App is a process that is put together and not running yet. New opens and
@@ -25,6 +26,7 @@ type App struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics.Metrics
+	traces  *tracing.Tracing // nil without
 	parts   parts
 	closers []func() error
 	checks  map[string]func(ctx context.Context) error

@@ -60,6 +60,9 @@ type Config struct {
 	MQTTGroup       string `name:"mqtt-group" help:"Share group of the subscriptions at the outside broker." default:"ampra" placeholder:"NAME"`
 	MQTTConnections int    `name:"mqtt-connections" help:"Connections to the outside broker." default:"4" placeholder:"N"`
 
+	OTLPEndpoint string  `name:"otlp-endpoint" help:"Send OpenTelemetry traces by OTLP over HTTP to this receiver, e.g. http://localhost:4318; without it, and without the standard OTEL_EXPORTER_OTLP_ENDPOINT, there are none." placeholder:"URL"`
+	TraceRatio   float64 `name:"trace-ratio" help:"The share of deliveries that is traced, 0 to 1." default:"0.01" placeholder:"SHARE"`
+
 	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 2160h for 90 days; 0 keeps them for ever." default:"0s" placeholder:"DURATION"`
 	WebhookRate  int           `name:"webhook-rate" help:"Webhook requests that one source may make in a second." default:"50" placeholder:"N"`
 	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
@@ -182,6 +185,9 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 // checkRoles refuses processes that could not do their work: what is not shared
 // between processes must be in one.
 func (c *Config) checkRoles(wrong func(setting, got, want string) error) error {
+	if err := c.checkTraces(wrong); err != nil {
+		return err
+	}
 	if len(c.Roles) == 4 {
 		return nil
 	}

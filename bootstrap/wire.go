@@ -55,6 +55,9 @@ type house struct {
 // wire puts ports and adapters together, from the stores to what takes things in.
 // Parts end in reverse order.
 func (a *App) wire(ctx context.Context, version string) error {
+	if err := a.wireTracing(ctx, version); err != nil {
+		return err
+	}
 	var h house
 	for _, step := range []func(context.Context, *house) error{
 		a.wireRecords, a.wireArchive, a.wireCredentials, a.wirePipeline, a.wireUseCases, a.wireBroker, a.wireSubscriber,
@@ -63,6 +66,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 			return err
 		}
 	}
+	a.observeParts()
 	return a.wireHTTP(&h, version) //nolint:contextcheck // requests bring their own
 }
 
@@ -89,6 +93,7 @@ func (a *App) wireRecords(ctx context.Context, h *house) error {
 		}
 		return nil
 	}
+	a.observeFeed(h.feed)
 	a.parts.add("change feed", 10*time.Second, h.feed.Run)
 	return nil
 }
@@ -107,7 +112,7 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 				return archive.Expire(ctx, time.Now().Add(-a.cfg.Retention))
 			}))
 		}
-		h.archive = a.metrics.Archive(&told{Archive: archive, log: a.log})
+		h.archive = a.archived(&told{Archive: archive, log: a.log})
 		return nil
 	}
 	archive, err := mongodb.New(mongodb.Config{
@@ -125,7 +130,7 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 		return err
 	}
 	a.checks["archive"] = archive.Ping
-	h.archive = a.metrics.Archive(archive)
+	h.archive = a.archived(archive)
 	return nil
 }
 
@@ -166,14 +171,15 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 	if len(a.cfg.KafkaBrokers) == 0 {
 		direct := writer.NewDirect(writer.DirectConfig{Queue: 4096, Batch: 5000, FlushTime: 15 * time.Second}, h.store)
 		a.parts.add("journal", 20*time.Second, direct.Run)
-		h.journal = a.metrics.Journal(direct)
+		a.observeQueue(direct.Queued, nil)
+		h.journal = a.journaled(direct)
 		h.deadLetters = a.metrics.DeadLetters(sqldb.NewDeadLetters(h.db))
 		return nil
 	}
 	cluster, err := kafka.New(kafka.Config{
 		Brokers: a.cfg.KafkaBrokers, TopicPrefix: a.cfg.KafkaTopicPrefix,
 		Partitions: a.cfg.KafkaPartitions, Replication: a.cfg.KafkaReplication,
-	}, kafka.Deps{Log: a.log, Observer: nil})
+	}, kafka.Deps{Log: a.log, Observer: countedKafka{a.metrics}})
 	if err != nil {
 		return err
 	}
@@ -184,11 +190,8 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 	a.checks["journal"] = cluster.Ping
 	journal := cluster.Journal()
 	a.parts.add("journal", 30*time.Second, journal.Run)
-	a.metrics.Gauge("ampra_journal_queued_records", "Records taken that Kafka has not acknowledged yet.", func() float64 {
-		records, _ := journal.Queued()
-		return float64(records)
-	})
-	h.journal = a.metrics.Journal(journal)
+	a.observeQueue(func() int { n, _ := journal.Queued(); return n }, func() int { _, n := journal.Queued(); return n })
+	h.journal = a.journaled(journal)
 	h.deadLetters = a.metrics.DeadLetters(cluster.DeadLetters())
 	if a.cfg.Has(RoleWriter) {
 		log := cluster.Log()
@@ -196,8 +199,9 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 		w := writer.New(writer.Config{
 			Batch: 5000, Linger: 50 * time.Millisecond, RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second,
 		}, writer.Deps{
-			Log: log, Store: h.store, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader,
+			Log: a.logged(log), Store: h.store, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader,
 			Failed: func(err error) {
+				a.metrics.Retried()
 				a.log.WarnContext(ctx, "writing readings failed, it will be tried again", "error", err)
 			},
 		})
@@ -209,7 +213,7 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 // wireUseCases makes what the API calls, and what is swept now and then.
 func (a *App) wireUseCases(ctx context.Context, h *house) error {
 	h.ingest = countedIngest{
-		next: ingest.New(ingest.Deps{Journal: h.journal, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader}), m: a.metrics,
+		next: ingest.New(ingest.Deps{Journal: h.journal, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader}), m: a.metrics, traces: a.traces,
 	}
 	var err error
 	if h.accounts, err = Accounts(a.cfg, h.db); err != nil {
@@ -241,11 +245,9 @@ func (a *App) wireBroker(_ context.Context, h *house) error {
 	if a.mqtt == nil && a.mqttTLS == nil {
 		return nil
 	}
-	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{Gate: h.gate, Ingest: h.ingest, Usage: h.usage, Log: a.log})
+	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Usage: h.usage, Log: a.log})
 	h.feed.Subscribe(broker.Apply)
-	a.metrics.Gauge("ampra_mqtt_sessions", "Devices connected by MQTT.", func() float64 { return float64(broker.Stats().Sessions) })
-	a.metrics.Counter("ampra_mqtt_publishes_total", "Publishes taken.", func() float64 { return float64(broker.Stats().Published) })
-	a.metrics.Counter("ampra_mqtt_refused_total", "Connections refused.", func() float64 { return float64(broker.Stats().Refused) })
+	a.observeBroker(broker)
 	a.parts.add("MQTT broker", 15*time.Second, func(ctx context.Context) error {
 		return broker.Run(ctx, present(a.mqtt, a.mqttTLS)...)
 	})
@@ -288,7 +290,7 @@ func (a *App) wireHTTP(h *house, version string) error {
 		Telemetry:   query.New(query.Deps{Sources: sqldb.NewSunSources(h.db), Archive: h.archive}),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,
 		Webhook: webhook.New(webhook.Config{Rate: a.cfg.WebhookRate}, webhook.Deps{
-			Gate: h.gate, Ingest: h.ingest, Clock: systemClock(), Log: a.log,
+			Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Clock: systemClock(), Log: a.log,
 		}),
 		Clock: systemClock(), Random: rand.Reader, Log: a.log, Ready: a.Ready, Metrics: a.metrics.Handler(),
 		Observe: func(o httpapi.Observation) { a.metrics.Request(o.Method, o.Route, o.Status, o.Took) },

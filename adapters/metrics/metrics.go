@@ -1,76 +1,47 @@
 // Package metrics counts what passes the borders of the pipeline and shows it to
-// Prometheus. It wraps ports, so that what it counts knows nothing of it.
+// Prometheus. It wraps ports, so that what it counts knows nothing of it. What each
+// metric means stands in docs/operating.md.
 package metrics
 
 import (
-	"context"
 	"net/http"
-	"strconv"
+	"runtime"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"ampra/core/fault"
-	"ampra/core/telemetry"
 )
 
-// Metrics is a registry of its own with the pipeline's counts.
+// Metrics is a registry of its own with the house's counts.
 type Metrics struct {
 	registry *prometheus.Registry
+	now      func() time.Time
 
-	appended     *prometheus.CounterVec
-	appendTime   prometheus.Histogram
-	written      *prometheus.CounterVec
-	writeBatch   prometheus.Histogram
-	writeTime    prometheus.Histogram
-	deadLetters  *prometheus.CounterVec
-	archiveReads *prometheus.HistogramVec
-	requests     *prometheus.HistogramVec
-	ingested     *prometheus.CounterVec
+	intake   intakes
+	requests requests
+	signIns  signIns
+	journal  journalCounts
+	kafka    kafkaCounts
+	writer   writerCounts
+	archive  archiveCounts
+	letters  deadLetterCounts
+	parts    *prometheus.GaugeVec
 }
 
-// New returns an empty registry; version is shown as ampra_build_info.
+// New returns a registry in which nothing has happened; version is shown as
+// ampra_build_info.
 func New(version string) *Metrics {
-	seconds := prometheus.ExponentialBuckets(0.0005, 2, 16) // 0.5 ms to 16 s
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		appended: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ampra_journal_readings_total", Help: "Readings handed to the journal, by what became of them.",
-		}, []string{"result"}),
-		appendTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "ampra_journal_append_seconds", Help: "From handing an entry to the journal until it is durable.", Buckets: seconds,
-		}),
-		written: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ampra_archive_readings_total", Help: "Readings written to the archive, by what became of them.",
-		}, []string{"result"}),
-		writeBatch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "ampra_archive_batch_readings", Help: "Readings in a batch of the archive.", Buckets: prometheus.ExponentialBuckets(1, 4, 8),
-		}),
-		writeTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "ampra_archive_write_seconds", Help: "Time of a batch of the archive.", Buckets: seconds,
-		}),
-		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ampra_dead_letters_total", Help: "What could not be read, by where it came from.",
-		}, []string{"origin"}),
-		archiveReads: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ampra_archive_read_seconds", Help: "Time of a query of the archive.", Buckets: seconds,
-		}, []string{"query"}),
-		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ampra_http_request_seconds", Help: "Time of an answered request.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
-		}, []string{"method", "route", "status"}),
-	}
-	m.ingested = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ampra_ingest_total", Help: "Readings accepted and rejected, and fields of accepted readings that were left out.",
-	}, []string{"what"})
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "ampra_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version},
-	})
-	build.Set(1)
-	m.registry.MustRegister(build, m.appended, m.appendTime, m.written, m.writeBatch, m.writeTime, m.deadLetters, m.archiveReads, m.requests, m.ingested,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &Metrics{registry: prometheus.NewRegistry(), now: time.Now}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := m.gaugeVec("ampra_build_info", "Always 1.", "version", "go_version")
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+	m.parts = m.gaugeVec("ampra_part_ready", "1 when a part answers, 0 when it is away.", "part")
+	m.intake, m.requests, m.signIns = newIntakes(m), newRequests(m), newSignIns(m)
+	m.journal, m.kafka, m.letters = newJournalCounts(m), newKafkaCounts(m), newDeadLetterCounts(m)
+	m.writer, m.archive = newWriterCounts(m), newArchiveCounts(m)
 	return m
 }
 
@@ -79,23 +50,8 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
-// Ingested counts what became of one delivery: readings that are durable and
-// readings that were refused, fields that were left out with a warning, and
-// unknown fields that were left out for their number.
-func (m *Metrics) Ingested(accepted, rejected, warnings, droppedExtra int) {
-	for what, n := range map[string]int{
-		"accepted": accepted, "rejected": rejected, "field_left_out": warnings, "extra_left_out": droppedExtra,
-	} {
-		if n > 0 {
-			m.ingested.WithLabelValues(what).Add(float64(n))
-		}
-	}
-}
-
-// Request counts an answered request. route is its pattern, "" where none matched.
-func (m *Metrics) Request(method, route string, status int, took time.Duration) {
-	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
-}
+// Gatherer gives everything, for tests.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
 // Gauge shows what read returns at the moment.
 func (m *Metrics) Gauge(name, help string, read func() float64) {
@@ -104,101 +60,88 @@ func (m *Metrics) Gauge(name, help string, read func() float64) {
 
 // Counter shows what read returns; it must only grow.
 func (m *Metrics) Counter(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
+	m.CounterOf(name, help, nil, read)
 }
 
-// Journal counts what passes into a journal.
-func (m *Metrics) Journal(next telemetry.Journal) telemetry.Journal { return &journal{m, next} }
-
-type journal struct {
-	m    *Metrics
-	next telemetry.Journal
+// CounterOf is Counter for one of several with the same name: labels, whose names
+// are the same for all of them, tell them apart.
+func (m *Metrics) CounterOf(name, help string, labels map[string]string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, read))
 }
 
-func (j *journal) Append(ctx context.Context, entry telemetry.Entry, done telemetry.Done) error {
-	began, count := time.Now(), float64(len(entry.Readings))
-	err := j.next.Append(ctx, entry, func(err error, errs []error) {
-		j.m.appendTime.Observe(time.Since(began).Seconds())
-		j.m.appended.WithLabelValues(result(err)).Add(count)
-		done(err, errs)
-	})
-	if err != nil {
-		j.m.appended.WithLabelValues(result(err)).Add(count)
+// Part shows whether a part answers.
+func (m *Metrics) Part(name string, ready bool) {
+	value := 0.0
+	if ready {
+		value = 1
 	}
-	return err
+	m.parts.WithLabelValues(name).Set(value)
 }
 
-// Archive counts what passes into and out of an archive.
-func (m *Metrics) Archive(next telemetry.Archive) telemetry.Archive { return &archive{m, next} }
+// The makers register what they make.
 
-type archive struct {
-	m    *Metrics
-	next telemetry.Archive
+func (m *Metrics) counterVec(name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	m.registry.MustRegister(v)
+	return v
 }
 
-func (a *archive) Write(ctx context.Context, readings []telemetry.Placed) []error {
-	began := time.Now()
-	errs := a.next.Write(ctx, readings)
-	a.m.writeTime.Observe(time.Since(began).Seconds())
-	a.m.writeBatch.Observe(float64(len(readings)))
-	if errs == nil {
-		a.m.written.WithLabelValues(result(nil)).Add(float64(len(readings)))
+func (m *Metrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	m.registry.MustRegister(c)
+	return c
+}
+
+func (m *Metrics) gauge(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	m.registry.MustRegister(g)
+	return g
+}
+
+func (m *Metrics) gaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	m.registry.MustRegister(h)
+	return h
+}
+
+func (m *Metrics) histogramVec(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+// seconds are the buckets of latencies: 0.5 ms to 16 s.
+func seconds() []float64 { return prometheus.ExponentialBuckets(0.0005, 2, 16) }
+
+// sizes are the buckets of batches: 1 to 16,384.
+func sizes() []float64 { return prometheus.ExponentialBuckets(1, 4, 8) }
+
+// outcomes are the counters of what may become of something, prepared: to find one
+// costs no more than its number.
+type outcomes struct{ ok, passing, refused prometheus.Counter }
+
+func newOutcomes(of *prometheus.CounterVec, before ...string) outcomes {
+	one := func(result string) prometheus.Counter {
+		return of.WithLabelValues(append(before[:len(before):len(before)], result)...)
 	}
-	for _, err := range errs {
-		a.m.written.WithLabelValues(result(err)).Inc()
-	}
-	return errs
+	return outcomes{one("ok"), one("passing"), one("refused")}
 }
 
-func (a *archive) Latest(ctx context.Context, source uuid.UUID) (telemetry.Reading, error) {
-	defer a.reading("latest")()
-	return a.next.Latest(ctx, source)
-}
-
-func (a *archive) History(ctx context.Context, query telemetry.Span) ([]telemetry.Reading, error) {
-	defer a.reading("history")()
-	return a.next.History(ctx, query)
-}
-
-func (a *archive) Erase(ctx context.Context, source uuid.UUID) error {
-	defer a.reading("erase")()
-	return a.next.Erase(ctx, source)
-}
-
-func (a *archive) reading(query string) func() {
-	began := time.Now()
-	return func() { a.m.archiveReads.WithLabelValues(query).Observe(time.Since(began).Seconds()) }
-}
-
-// DeadLetters counts what goes to the dead letters.
-func (m *Metrics) DeadLetters(next telemetry.DeadLetters) telemetry.DeadLetters {
-	return &deadLetters{m, next}
-}
-
-type deadLetters struct {
-	m    *Metrics
-	next telemetry.DeadLetters
-}
-
-func (d *deadLetters) Put(ctx context.Context, letters ...telemetry.DeadLetter) error {
-	err := d.next.Put(ctx, letters...)
-	if err == nil {
-		for _, letter := range letters {
-			d.m.deadLetters.WithLabelValues(letter.Origin).Inc()
-		}
-	}
-	return err
-}
-
-// result is the label of an outcome: "ok", "passing" (to be tried again) or
+// of is the counter of an outcome: "ok", "passing" (to be tried again) or
 // "refused".
-func result(err error) string {
+func (o outcomes) of(err error) prometheus.Counter {
 	switch {
 	case err == nil:
-		return "ok"
+		return o.ok
 	case fault.Passing(err):
-		return "passing"
+		return o.passing
 	default:
-		return "refused"
+		return o.refused
 	}
 }

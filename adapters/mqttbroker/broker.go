@@ -114,6 +114,7 @@ type Broker struct {
 
 	running   sync.WaitGroup
 	published atomic.Int64
+	counts    [3][countResults]atomic.Int64
 	refused   atomic.Int64
 }
 

@@ -30,6 +30,9 @@ func (s *session) onPublish(h header, body []byte) error {
 		return err
 	}
 	topic, own := s.own(p.topic)
+	if !own {
+		s.broker.counts[p.qos][countForeign].Add(1)
+	}
 	if !own && (s.version < 5 || p.qos == 0) { // MQTT 3.1.1 can't be told: its connection closes
 		return violation{notAuthorized, "the topic is not the device's own"}
 	}
@@ -78,11 +81,12 @@ func (s *session) allowed() error {
 func (s *session) submit(p publish, topic string, number uint64) error {
 	delivery := ingest.Delivery{SourceID: s.identity.SourceID, Payload: p.payload, Origin: origin, Topic: topic, Name: s.name(topic)}
 	echo := s.state.echo(topic, p)
-	st, id, second := s.state, p.id, p.qos == 2
+	st, id, qos, second := s.state, p.id, p.qos, p.qos == 2
 	s.mu.Lock()
 	s.submitting = number
 	s.mu.Unlock()
 	err := s.broker.d.Ingest.Submit(s.ctx, delivery, func(_ ingest.Receipt, err error) {
+		s.broker.count(qos, err)
 		if second {
 			st.conclude(id, err)
 		} else {
@@ -99,6 +103,7 @@ func (s *session) submit(p publish, topic string, number uint64) error {
 		s.broker.published.Add(1)
 		return nil
 	}
+	s.broker.count(qos, err)
 	if second {
 		st.conclude(id, err)
 	} else {

@@ -47,7 +47,8 @@ type Feed struct {
 	wake        chan struct{}
 	joined      chan struct{} // closed when this process is a member for the first time
 
-	trust atomic.Pointer[trust]
+	trust  atomic.Pointer[trust]
+	looked atomic.Int64 // when the last look for changes succeeded
 
 	mu      sync.Mutex
 	member  bool
@@ -78,10 +79,12 @@ func NewFeed(db *DB, cfg FeedConfig, d FeedDeps) *Feed {
 			cfg.Poll = 5 * time.Second
 		}
 	}
-	return &Feed{
+	f := &Feed{
 		db: db, cfg: cfg, log: d.Log, id: uuid.New(),
 		wake: make(chan struct{}, 1), joined: make(chan struct{}), moved: make(chan struct{}), behind: true,
 	}
+	f.looked.Store(time.Now().UnixNano())
+	return f
 }
 
 // Subscribe adds a listener. To be called before Run.

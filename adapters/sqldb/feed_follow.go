@@ -67,6 +67,7 @@ func (f *Feed) advance(ctx context.Context, state *following) (more bool, err er
 	// By either clock, since one of them stands still while the machine sleeps.
 	away := max(now.Sub(state.read), now.Round(0).Sub(state.read.Round(0)))
 	state.read = now
+	f.looked.Store(now.UnixNano())
 	if len(changes) > 0 && oldest > applied+1 && away > keepChanges/2 {
 		// Some may have been swept since the last look.
 		f.apply(ctx, change.Change{Kind: change.Missed})

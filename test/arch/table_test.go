@@ -58,6 +58,7 @@ var adapters = map[string]adapter{
 	"kafka":     {vendors: []string{"github.com/segmentio/kafka-go"}},
 	"argon2":    {vendors: []string{"golang.org/x/crypto/argon2"}},
 	"metrics":   {vendors: []string{"github.com/prometheus/client_golang"}},
+	"tracing":   {vendors: []string{"go.opentelemetry.io/otel"}},
 	"secretbox": {},
 	"files":     {},
 	"s3":        {},
