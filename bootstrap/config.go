@@ -67,6 +67,8 @@ type Config struct {
 	WebhookRate  int           `name:"webhook-rate" help:"Webhook requests that one source may make in a second." default:"50" placeholder:"N"`
 	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
 	Roles        []Role        `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
+
+	DeadLetterRetention time.Duration `name:"dead-letter-retention" help:"How long what could not be read is kept for its owner; 0 keeps it until newer letters push it out." default:"720h" placeholder:"DURATION"`
 }
 
 // SettingError names a setting that is wrong and what was expected.
@@ -176,6 +178,8 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return wrong("mqtt-connections", strconv.Itoa(c.MQTTConnections), "1 to 64")
 	case c.Retention < 0 || (c.Retention > 0 && c.Retention < time.Hour):
 		return wrong("retention", c.Retention.String(), "0 (for ever) or at least 1h")
+	case c.DeadLetterRetention < 0 || (c.DeadLetterRetention > 0 && c.DeadLetterRetention < time.Hour):
+		return wrong("dead-letter-retention", c.DeadLetterRetention.String(), "0 (until newer ones push it out) or at least 1h")
 	case c.WebhookRate < 1:
 		return wrong("webhook-rate", strconv.Itoa(c.WebhookRate), "1 or more")
 	}

@@ -45,7 +45,10 @@ type house struct {
 	archive     telemetry.Archive
 	store       *writer.Store
 	journal     telemetry.Journal
-	deadLetters telemetry.DeadLetters
+	deadLetters telemetry.DeadLetters // the way in for what the journal can't read
+	door        telemetry.DeadLetters // the way in for what devices send
+	letters     telemetry.LetterStore // where owners see them
+	mongo       *mongodb.Archive      // nil without MongoDB
 	ingest      countedIngest
 	accounts    *identity.Service
 	credentials *credentials.Service
@@ -130,7 +133,7 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 		return err
 	}
 	a.checks["archive"] = archive.Ping
-	h.archive = a.archived(archive)
+	h.mongo, h.archive = archive, a.archived(archive)
 	return nil
 }
 
@@ -173,8 +176,7 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 		a.parts.add("journal", 20*time.Second, direct.Run)
 		a.observeQueue(direct.Queued, nil)
 		h.journal = a.journaled(direct)
-		h.deadLetters = a.metrics.DeadLetters(sqldb.NewDeadLetters(h.db))
-		return nil
+		return a.wireDeadLetters(ctx, h, nil)
 	}
 	cluster, err := kafka.New(kafka.Config{
 		Brokers: a.cfg.KafkaBrokers, TopicPrefix: a.cfg.KafkaTopicPrefix,
@@ -192,7 +194,9 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 	a.parts.add("journal", 30*time.Second, journal.Run)
 	a.observeQueue(func() int { n, _ := journal.Queued(); return n }, func() int { _, n := journal.Queued(); return n })
 	h.journal = a.journaled(journal)
-	h.deadLetters = a.metrics.DeadLetters(cluster.DeadLetters())
+	if err := a.wireDeadLetters(ctx, h, cluster); err != nil {
+		return err
+	}
 	if a.cfg.Has(RoleWriter) {
 		log := cluster.Log()
 		a.parts.add("journal's reader", 15*time.Second, log.Run)
@@ -213,7 +217,7 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 // wireUseCases makes what the API calls, and what is swept now and then.
 func (a *App) wireUseCases(ctx context.Context, h *house) error {
 	h.ingest = countedIngest{
-		next: ingest.New(ingest.Deps{Journal: h.journal, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader}), m: a.metrics, traces: a.traces,
+		next: ingest.New(ingest.Deps{Journal: h.journal, DeadLetters: h.door, Clock: systemClock(), Random: rand.Reader}), m: a.metrics, traces: a.traces,
 	}
 	var err error
 	if h.accounts, err = Accounts(a.cfg, h.db); err != nil {
@@ -221,7 +225,7 @@ func (a *App) wireUseCases(ctx context.Context, h *house) error {
 	}
 	h.sources = sunsources.New(sunsources.Deps{
 		Sources: sqldb.NewSunSources(h.db), Groups: sqldb.NewPowerGroups(h.db), Erasures: sqldb.NewErasures(h.db), Prices: sqldb.NewTariffs(h.db),
-		Credentials: h.credentials, Telemetry: h.archive, Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed,
+		Credentials: h.credentials, Telemetry: eraser{h.archive, h.letters}, Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed,
 		Audit: sqldb.NewAuditLog(h.db), Clock: systemClock(), Random: rand.Reader,
 		Deferred: func(err error) {
 			a.log.WarnContext(ctx, "telemetry of a deleted source is left, it will be erased later", "error", err)
@@ -288,6 +292,7 @@ func (a *App) wireHTTP(h *house, version string) error {
 			Groups: sqldb.NewPowerGroups(h.db), Clock: systemClock(), Random: rand.Reader,
 		}),
 		Telemetry:   query.New(query.Deps{Sources: sqldb.NewSunSources(h.db), Archive: h.archive}),
+		DeadLetters: letterUseCases(h, h.ingest.next),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,
 		Webhook: webhook.New(webhook.Config{Rate: a.cfg.WebhookRate}, webhook.Deps{
 			Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Clock: systemClock(), Log: a.log,

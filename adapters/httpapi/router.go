@@ -74,6 +74,12 @@ func routes() []Route {
 
 		{get, "/api/sunsources/{id}/telemetry", user, Read, withToken, tagTelemetry, (*call).listTelemetry, docListTelemetry},
 		{get, "/api/sunsources/{id}/telemetry/latest", user, Read, withToken, tagTelemetry, (*call).latestTelemetry, docLatestTelemetry},
+		{get, "/api/sunsources/{id}/dead-letters", user, Read, withToken, tagTelemetry, (*call).listDeadLetters, docListDeadLetters},
+		{del, "/api/sunsources/{id}/dead-letters", user, Write, withToken, tagTelemetry, (*call).deleteDeadLetters, docDeleteDeadLetters},
+		{post, "/api/sunsources/{id}/dead-letters/replay", user, Write, withToken, tagTelemetry, (*call).replayDeadLetters, docReplayDeadLetters},
+		{get, "/api/sunsources/{id}/dead-letters/{letterId}", user, Read, withToken, tagTelemetry, (*call).getDeadLetter, docGetDeadLetter},
+		{del, "/api/sunsources/{id}/dead-letters/{letterId}", user, Write, withToken, tagTelemetry, (*call).deleteDeadLetter, docDeleteDeadLetter},
+		{post, "/api/sunsources/{id}/dead-letters/{letterId}/replay", user, Write, withToken, tagTelemetry, (*call).replayDeadLetter, docReplayDeadLetter},
 
 		{get, "/api/powergroups", user, Read, withToken, tagGroups, (*call).listPowerGroups, docListPowerGroups},
 		{post, "/api/powergroups", user, Write, withToken, tagGroups, (*call).createPowerGroup, docCreatePowerGroup},

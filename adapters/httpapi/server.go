@@ -28,6 +28,7 @@ import (
 	"ampra/modules/identity"
 	"ampra/modules/powergroups"
 	"ampra/modules/sunsources"
+	"ampra/modules/telemetry/deadletters"
 	"ampra/modules/telemetry/query"
 )
 
@@ -90,6 +91,7 @@ type Deps struct {
 	Credentials *credentials.Service
 	Groups      *powergroups.Service
 	Telemetry   *query.Service
+	DeadLetters *deadletters.Service
 	Idempotency idempotency.Store
 	Sealer      credential.Sealer
 	Webhook     Mounted

@@ -65,7 +65,9 @@ type letterRow struct {
 	Truncated bool                 `bson:"truncated"`
 }
 
-func binaryID(id uuid.UUID) bson.Binary { return bson.Binary{Subtype: bson.TypeBinaryUUID, Data: id[:]} }
+func binaryID(id uuid.UUID) bson.Binary {
+	return bson.Binary{Subtype: bson.TypeBinaryUUID, Data: id[:]}
+}
 
 func letterToRow(l telemetry.DeadLetter) letterRow {
 	if l.ID == uuid.Nil {

@@ -27,11 +27,13 @@ import (
 	"ampra/core/powergroup"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
+	"ampra/core/telemetry"
 	"ampra/core/transaction"
 	"ampra/modules/credentials"
 	accounts "ampra/modules/identity"
 	"ampra/modules/powergroups"
 	"ampra/modules/sunsources"
+	"ampra/modules/telemetry/deadletters"
 	"ampra/modules/telemetry/ingest"
 	"ampra/modules/telemetry/query"
 	"ampra/modules/telemetry/writer"
@@ -202,6 +204,8 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		t.Fatal(err)
 	}
 	direct := writer.NewDirect(writer.DirectConfig{Queue: 100, Batch: 5000, FlushTime: time.Second}, writer.NewStore(archive, registry, s.feed))
+	letters := &fake.LetterStore{}
+	intake := ingest.New(ingest.Deps{Journal: direct, DeadLetters: letters, Clock: clock, Random: rand.Reader})
 	keys := credentials.New(credentials.Deps{
 		Sources: s.sources, Credentials: s.credentials, Sealer: sealer, Presence: s.presence, Transactions: s.transactions, Outbox: s.outbox,
 		Feed: s.feed, Audit: s.audit, Clock: clock, Random: rand.Reader,
@@ -221,10 +225,11 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		Credentials: keys,
 		Groups:      powergroups.New(powergroups.Deps{Groups: s.groups, Clock: clock, Random: rand.Reader}),
 		Telemetry:   query.New(query.Deps{Sources: s.sources, Archive: archive}),
+		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
 		Idempotency: s.idempotency, Sealer: sealer, Clock: clock, Random: rand.Reader, Log: logger,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
 			Gate: gate, Clock: clock, Log: logger,
-			Ingest: ingest.New(ingest.Deps{Journal: direct, DeadLetters: &fake.DeadLetters{}, Clock: clock, Random: rand.Reader}),
+			Ingest: intake,
 		}),
 		Ready: func(context.Context) map[string]error { return map[string]error{"records": nil} },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -247,5 +252,15 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 	return restapi.Site{
 		URL: "http://" + listener.Addr().String(), PublicURL: publicURL, MQTTHost: "mqtt.ampra.example", MQTTPort: 8883,
 		Logs: logged.String, Advance: func(d time.Duration) { clock.Advance(d) }, Now: clock.Now,
+		PutLetter: func(t *testing.T, source string, payload []byte, received, signed time.Time) {
+			t.Helper()
+			err := letters.Put(t.Context(), telemetry.DeadLetter{
+				ID: uuid.New(), SourceID: uuid.MustParse(source), At: received, Origin: telemetry.FromWebhook,
+				Topic: "/api/webhook/sunsource/" + source, SignedAt: signed, Kind: telemetry.LetterMalformed, Reason: "of an older release", Raw: payload,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
 	}
 }

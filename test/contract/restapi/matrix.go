@@ -30,6 +30,13 @@ func access() map[string]row {
 		"GET /api/sunsources/{id}/telemetry":            {401, 200, 404, 0, 200, 200},
 		"GET /api/sunsources/{id}/telemetry/latest":     {401, 204, 404, 0, 204, 204},
 
+		"GET /api/sunsources/{id}/dead-letters":                    {401, 200, 404, 0, 200, 200},
+		"DELETE /api/sunsources/{id}/dead-letters":                 {401, 204, 404, 0, 403, 204},
+		"POST /api/sunsources/{id}/dead-letters/replay":            {401, 200, 404, 0, 403, 200},
+		"GET /api/sunsources/{id}/dead-letters/{letterId}":         {401, 200, 404, 0, 200, 200},
+		"DELETE /api/sunsources/{id}/dead-letters/{letterId}":      {401, 204, 404, 0, 403, 204},
+		"POST /api/sunsources/{id}/dead-letters/{letterId}/replay": {401, 200, 404, 0, 403, 200},
+
 		"GET /api/powergroups":         {401, 200, 200, 0, 200, 200},
 		"POST /api/powergroups":        {401, 201, 201, 0, 403, 201},
 		"GET /api/powergroups/{id}":    {401, 200, 404, 0, 200, 200},
@@ -120,7 +127,13 @@ func (c cast) notReached(t *testing.T, r httpapi.Route, who *person, got *answer
 	if r.Scope != httpapi.Write || got.status < 400 || !strings.Contains(r.Path, "{id}") {
 		return
 	}
-	path, _, _ := strings.Cut(strings.TrimPrefix(got.path, "/api/"), "/rotate")
+	path, _, letters := strings.Cut(strings.TrimPrefix(got.path, "/api/"), "/dead-letters")
+	if letters {
+		if found, _ := c.owner.get(t, "/api/"+path+"/dead-letters").object(t)["deadLetters"].([]any); len(found) != 1 {
+			t.Errorf("%s was refused to %v and happened", r.Path, who.email)
+		}
+	}
+	path, _, _ = strings.Cut(path, "/rotate")
 	path, _, _ = strings.Cut(path, "/regenerate")
 	if strings.HasPrefix(path, "sunsources/") || strings.HasPrefix(path, "powergroups/") {
 		after := c.owner.get(t, "/api/"+path)
@@ -134,7 +147,7 @@ func (c cast) notReached(t *testing.T, r httpapi.Route, who *person, got *answer
 // owner's that nothing else needs.
 func (c cast) request(t *testing.T, r httpapi.Route) (path string, body any) {
 	t.Helper()
-	id, file := "", "swagger-ui.css"
+	id, letter, file := "", "", "swagger-ui.css"
 	switch {
 	case strings.HasPrefix(r.Path, "/api/powergroups/"):
 		id = c.owner.newGroup(t, c.name("Group"))
@@ -152,10 +165,12 @@ func (c cast) request(t *testing.T, r httpapi.Route) (path string, body any) {
 		}
 	case strings.HasSuffix(r.Path, "/regenerate-mqtt-key"):
 		id = c.owner.newSource(t, "MQTT")
+	case strings.Contains(r.Path, "/dead-letters"):
+		id, letter = c.owner.newLetter(t)
 	case strings.Contains(r.Path, "{id}"):
 		id = c.owner.newSource(t, "Webhook")
 	}
-	return strings.NewReplacer("{id}", id, "{file}", file).Replace(r.Path), c.body(r)
+	return strings.NewReplacer("{id}", id, "{letterId}", letter, "{file}", file).Replace(r.Path), c.body(r)
 }
 
 func (c cast) body(r httpapi.Route) any {

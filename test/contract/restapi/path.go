@@ -31,13 +31,16 @@ func (s *suite) paths(t *testing.T) {
 	} {
 		for _, path := range []string{
 			sourcePath(bad), sourcePath(bad) + "/webhook-url", sourcePath(bad) + "/credentials", sourcePath(bad) + "/telemetry",
-			sourcePath(bad) + "/telemetry/latest", groupPath(bad),
+			sourcePath(bad) + "/telemetry/latest", sourcePath(bad) + "/dead-letters", lettersPath(id) + "/" + bad, groupPath(bad),
 		} {
 			p.get(t, path).want(t, 404)
 		}
 		p.put(t, sourcePath(bad), object{"name": "x"}).want(t, 404)
 		p.del(t, sourcePath(bad)).want(t, 404)
 		p.post(t, sourcePath(bad)+"/rotate-secret", nil).want(t, 404)
+		p.post(t, lettersPath(bad)+"/replay", nil).want(t, 404)
+		p.post(t, lettersPath(id)+"/"+bad+"/replay", nil).want(t, 404)
+		p.del(t, lettersPath(id)+"/"+bad).want(t, 404)
 	}
 	p.get(t, sourcePath(strings.ToUpper(id))).want(t, 200)
 	for _, path := range []string{sourcePath(unknownID), groupPath(unknownID), sourcePath(unknownID) + "/telemetry"} {

@@ -26,6 +26,10 @@ type Site struct {
 	Advance func(d time.Duration)
 	// Now is the server's time; nil for the machine's.
 	Now func() time.Time
+	// PutLetter stores a webhook's payload as a dead letter, as one is after an
+	// upgrade with which it can be read; signed may be zero. nil where the store is
+	// out of reach.
+	PutLetter func(t *testing.T, source string, payload []byte, received, signed time.Time)
 }
 
 // Open starts a fresh server without any account, which ends with the test.
@@ -56,6 +60,7 @@ func REST(t *testing.T, open Open) {
 		{"repeats", s.repeats},
 		{"webhooks", s.webhooks},
 		{"telemetry", s.telemetry},
+		{"dead letters", s.deadLetters},
 		{"the clock", s.clock},
 		{"documentation and health", s.documentation},
 	} {
@@ -100,6 +105,13 @@ func (s *suite) secret(text string) string {
 
 // name draws a name that nothing else has.
 func (s *suite) name(what string) string { return fmt.Sprintf("%s %d", what, s.drawn.Add(1)) }
+
+// tick lets a moment pass, where the clock is the suite's to move.
+func (s *suite) tick() {
+	if s.site.Advance != nil {
+		s.site.Advance(time.Millisecond)
+	}
+}
 
 func (s *suite) now() time.Time {
 	if s.site.Now != nil {
