@@ -51,11 +51,8 @@ func parseNumber(text []byte) (value float64, unit []byte, ok bool) {
 		number = append(room[:0], number...)
 		number[bytes.IndexByte(number, ',')] = '.'
 	}
-	value, err := strconv.ParseFloat(string(number), 64)
-	if err != nil || math.IsInf(value, 0) {
-		return 0, nil, false
-	}
-	return value + 0, unit, true
+	value, ok = Float(number)
+	return value, unit, ok
 }
 
 // typedHex reads fl_ (a 32-bit float), u1_, u3_, u6_, u8_ and i1_, i3_, i8_

@@ -39,6 +39,10 @@ func (s *Scanner) Number() (raw []byte, ok bool) {
 		return nil, false
 	}
 	begin := s.at
+	if end := plainNumber(s.data, begin); end > 0 {
+		s.at = end
+		return s.data[begin:end:end], true
+	}
 	if s.data[s.at] == '-' {
 		s.at++
 	}
@@ -79,16 +83,86 @@ func (s *Scanner) digits() bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
+// plainNumber is where a number ends that is well formed and has no exponent, 0
+// for any other, which the slow way looks at.
+func plainNumber(data []byte, at int) (end int) {
+	if data[at] == '-' {
+		at++
+	}
+	first := at
+	for at < len(data) && isDigit(data[at]) {
+		at++
+	}
+	if at == first || data[first] == '0' && at > first+1 {
+		return 0
+	}
+	if at < len(data) && data[at] == '.' {
+		point := at
+		for at++; at < len(data) && isDigit(data[at]); at++ {
+		}
+		if at == point+1 {
+			return 0
+		}
+	}
+	if at < len(data) && data[at]|0x20 == 'e' {
+		return 0
+	}
+	return at
+}
+
 // Float is the value of a number's text. ok is false when it is too large for a
 // float64. What is too small to tell from zero is zero, and there is no negative
 // zero.
 func Float(raw []byte) (value float64, ok bool) {
+	if value, ok = exactFloat(raw); ok {
+		return value, true
+	}
 	value, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil {
 		return 0, false
 	}
 	return value + 0, true // -0 + 0 is 0
 }
+
+// exactFloat is Float for a number of at most 15 digits without an exponent, and
+// ok is false for any other. Both its digits and the power of ten that divides
+// them are floats without rounding, so that the quotient is rounded once, as it
+// has to be.
+func exactFloat(raw []byte) (value float64, ok bool) {
+	const most = 15
+	digits := raw
+	if len(digits) > 0 && digits[0] == '-' {
+		digits = digits[1:]
+	}
+	if len(digits) == 0 || len(digits) > most+1 {
+		return 0, false
+	}
+	whole, point := uint64(0), len(digits)-1
+	for i, c := range digits {
+		switch {
+		case isDigit(c):
+			whole = whole*10 + uint64(c-'0')
+		case c == '.' && point == len(digits)-1:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	if len(digits) > most && point == len(digits)-1 {
+		return 0, false
+	}
+	value = float64(whole)
+	if fraction := len(digits) - 1 - point; fraction > 0 {
+		value /= tens[fraction]
+	}
+	if raw[0] == '-' && whole != 0 {
+		value = -value
+	}
+	return value, true
+}
+
+//nolint:gochecknoglobals // a table that nobody writes to
+var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // Int is the value of a number's text. ok is false when it is no whole number or
 // too large for an int64. 7.0 and 7e0 are whole.
@@ -133,6 +207,9 @@ func (s *Scanner) quoted(what string) (raw []byte, escaped, ok bool) {
 	s.at++
 	begin := s.at
 	for s.at < len(s.data) {
+		if s.at = plainEnd(s.data, s.at); s.at == len(s.data) {
+			break
+		}
 		switch c := s.data[s.at]; {
 		case c == '"':
 			s.at++
@@ -145,8 +222,6 @@ func (s *Scanner) quoted(what string) (raw []byte, escaped, ok bool) {
 		case c < ' ':
 			s.fail(s.at, "a control character in a string must be escaped")
 			return nil, false, false
-		case c < utf8.RuneSelf:
-			s.at++
 		default:
 			r, size := utf8.DecodeRune(s.data[s.at:])
 			if r == utf8.RuneError && size == 1 {
@@ -158,6 +233,16 @@ func (s *Scanner) quoted(what string) (raw []byte, escaped, ok bool) {
 	}
 	s.expected(`'"'`)
 	return nil, false, false
+}
+
+// plainEnd is where the bytes of a string end that stand for themselves.
+func plainEnd(data []byte, at int) int {
+	for ; at < len(data); at++ {
+		if c := data[at]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return at
 }
 
 // escape checks and steps over an escape. Half a surrogate pair stands for no

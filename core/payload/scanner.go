@@ -83,8 +83,10 @@ type Scanner struct {
 
 	depth  int
 	frames [MaxDepth]frame
-	// names are those of the open objects, for finding repetitions.
+	// names are those of the open objects, for finding repetitions; wide those of
+	// the objects that have many.
 	names [][]byte
+	wide  []map[string]struct{}
 	// unescaped holds the names that had escapes, text the last string that had.
 	unescaped, text []byte
 }
@@ -93,14 +95,24 @@ type Scanner struct {
 type frame struct {
 	object bool
 	begun  bool
+	// wide is set once the last of Scanner.wide holds the object's names.
+	wide bool
 	// names is where the object's begin in Scanner.names.
-	names int
-	// wide replaces them once there are many.
-	wide map[string]struct{}
+	names int32
+	// marks has a bit for each name that was seen; some share one.
+	marks uint64
 }
 
 // NewScanner begins to read data, which must not change meanwhile.
 func NewScanner(data []byte) Scanner { return Scanner{data: data} }
+
+// Reset begins to read data instead, in the memory that the last text took. It
+// holds on to nothing of that. With nil it just lets go.
+func (s *Scanner) Reset(data []byte) {
+	clear(s.names[:cap(s.names)])
+	s.data, s.at, s.err, s.depth = data, 0, nil, 0
+	s.names, s.wide, s.unescaped = s.names[:0], nil, nil // names of the last text may be in use
+}
 
 // Offset is the byte at which the scanner stands.
 func (s *Scanner) Offset() int { return s.at }
@@ -143,7 +155,7 @@ func (s *Scanner) Open() bool {
 		s.fail(s.at, "it is nested deeper than 32 levels")
 		return false
 	}
-	s.frames[s.depth] = frame{object: kind == Object, names: len(s.names)}
+	s.frames[s.depth] = frame{object: kind == Object, names: int32(len(s.names))} //nolint:gosec // at most MaxDepth times wideObject
 	s.depth++
 	s.at++
 	return true
@@ -166,6 +178,9 @@ func (s *Scanner) More() bool {
 		s.at++
 		s.depth--
 		s.names = s.names[:f.names]
+		if f.wide {
+			s.wide = s.wide[:len(s.wide)-1]
+		}
 		return false
 	case !f.begun:
 		f.begun = true
@@ -211,33 +226,50 @@ func (s *Scanner) Name() []byte {
 
 // add notes a name and reports whether it is new.
 func (f *frame) add(s *Scanner, name []byte) bool {
-	if f.wide != nil {
-		if _, ok := f.wide[string(name)]; ok {
+	if f.wide {
+		known := s.wide[len(s.wide)-1]
+		if _, ok := known[string(name)]; ok {
 			return false
 		}
-		f.wide[string(name)] = struct{}{}
+		known[string(name)] = struct{}{}
 		return true
 	}
 	if s.names == nil {
 		s.names = make([][]byte, 0, usualObject)
 	}
 	own := s.names[f.names:]
-	for _, other := range own {
-		if string(other) == string(name) {
-			return false
+	mark := markOf(name)
+	if f.marks&mark != 0 {
+		for _, other := range own {
+			if string(other) == string(name) {
+				return false
+			}
 		}
 	}
+	f.marks |= mark
 	if len(own) < wideObject {
 		s.names = append(s.names, name)
 		return true
 	}
-	f.wide = make(map[string]struct{}, 2*wideObject)
+	known := make(map[string]struct{}, 2*wideObject)
 	for _, other := range own {
-		f.wide[string(other)] = struct{}{}
+		known[string(other)] = struct{}{}
 	}
-	f.wide[string(name)] = struct{}{}
+	known[string(name)] = struct{}{}
+	s.wide, f.wide = append(s.wide, known), true
 	s.names = s.names[:f.names]
 	return true
+}
+
+// markOf is one of 64 bits that stands for a name: most names of an object have
+// one of their own, and need not be compared.
+func markOf(name []byte) uint64 {
+	n := len(name)
+	if n == 0 {
+		return 1
+	}
+	mixed := uint32(n) + 7*uint32(name[0]) + 31*uint32(name[n/2]) + 11*uint32(name[n-1]) //nolint:gosec // any value will do
+	return 1 << (mixed & 63)
 }
 
 // Skip reads the next value, whatever it is, as strictly as all others.

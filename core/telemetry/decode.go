@@ -23,10 +23,25 @@ const MaxReadings = 10_000
 // neither an object nor a list; TooLarge for more than MaxReadings. A report
 // without readings is no error. Two readings of a list may have one timestamp;
 // they merge later, in their order.
-func Decode(data []byte, in Intake) (Report, error) {
-	p := newParser(data, in)
-	if in.Name != "" && !holdsReadings(data) {
-		if linesOfText(data, in.Name) {
+func Decode(data []byte, in Intake) (Report, error) { return new(Decoder).Decode(data, in) }
+
+// Decoder is Decode with the memory that it works in, for those who decode often
+// and from goroutines whose stacks shall stay small. The zero value is ready; it
+// serves one goroutine at a time.
+type Decoder struct{ parser parser }
+
+// Decode is the function Decode. The decoder holds on to nothing of the payload.
+func (d *Decoder) Decode(data []byte, in Intake) (Report, error) {
+	p := &d.parser
+	p.reset(data, in)
+	report, err := p.decode(data)
+	p.reset(nil, Intake{})
+	return report, err
+}
+
+func (p *parser) decode(data []byte) (Report, error) {
+	if p.in.Name != "" && !holdsReadings(data) {
+		if linesOfText(data, p.in.Name) {
 			if ok, err := p.foreignReadings(data); ok {
 				return p.whole(err)
 			}
@@ -46,7 +61,7 @@ func Decode(data []byte, in Intake) (Report, error) {
 	if ok, err := p.foreignReadings(data); ok {
 		return p.whole(err)
 	}
-	p = newParser(data, in)
+	p.reset(data, p.in)
 	p.canonical = true // nothing else knows it
 	return p.readings(p.scan.Kind())
 }

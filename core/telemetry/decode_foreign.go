@@ -165,7 +165,7 @@ func (p *parser) sample(s *payload.Sample) bool {
 	r.Status = p.sampleStatus(s.Status)
 	p.sampleExtra(r, s.Extra)
 	at := moment{milli: s.Milli, known: s.Timed}
-	if s.Timed && (s.Milli < Earliest().UnixMilli() || s.Milli > p.latest) {
+	if s.Timed && (s.Milli < earliestMilli || s.Milli > p.latest) {
 		at.problem = outOfRange(cmp.Or(s.TimeFrom, "its time"), p.latest)
 	}
 	hollow := r.IsEmpty()
@@ -181,7 +181,7 @@ func (p *parser) sampleLines(field string, from []payload.Line) []Line {
 	for i := range from {
 		draft := &p.lines[i]
 		*draft = lineDraft{}
-		for part, info := range lineParts() {
+		for part, info := range lineParts {
 			if !from[i].Known[part] {
 				continue
 			}

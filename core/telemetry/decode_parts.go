@@ -22,9 +22,23 @@ type linePart struct {
 }
 
 // lineParts are in the order of Line's fields.
-func lineParts() [3]linePart {
-	return [...]linePart{
-		{"voltageVolts", "V", 1e6}, {"currentAmperes", "A", 1e6}, {"powerWatts", "W", maxPowerWatts},
+//
+//nolint:gochecknoglobals // a table that nobody writes to
+var lineParts = [3]linePart{
+	{"voltageVolts", "V", 1e6}, {"currentAmperes", "A", 1e6}, {"powerWatts", "W", maxPowerWatts},
+}
+
+// linePartNamed is the index of a part, -1 if there is none of this name.
+func linePartNamed(name []byte) int {
+	switch string(name) {
+	case "voltageVolts":
+		return 0
+	case "currentAmperes":
+		return 1
+	case "powerWatts":
+		return 2
+	default:
+		return -1
 	}
 }
 
@@ -88,25 +102,20 @@ func (p *parser) line(draft *lineDraft, field string, index int) (numbers int) {
 	}
 	p.scan.Open()
 	for p.scan.More() {
-		name := p.scan.Name()
-		for i, part := range lineParts() {
-			if string(name) == part.name && p.scan.Kind() != payload.Null {
-				draft.number[i], draft.known[i] = p.linePart(part, field, index)
-				if draft.known[i] {
-					numbers++
-				}
-				name = nil
-				break
-			}
-		}
-		if name != nil {
+		i := linePartNamed(p.scan.Name())
+		if i < 0 || p.scan.Kind() == payload.Null {
 			p.scan.Skip()
+			continue
+		}
+		if draft.number[i], draft.known[i] = p.linePart(i, field, index); draft.known[i] {
+			numbers++
 		}
 	}
 	return numbers
 }
 
-func (p *parser) linePart(part linePart, field string, index int) (number float64, ok bool) {
+func (p *parser) linePart(i int, field string, index int) (number float64, ok bool) {
+	part := &lineParts[i]
 	reason := notANumber
 	if raw, isNumber := p.scan.Number(); isNumber {
 		number, ok = payload.Float(raw)

@@ -29,14 +29,16 @@ type parser struct {
 	lines [MaxLines]lineDraft
 }
 
-func newParser(data []byte, in Intake) parser {
+// reset begins with another payload.
+func (p *parser) reset(data []byte, in Intake) {
 	if in.Default.IsZero() {
 		in.Default = in.ReceivedAt
 	}
-	return parser{
-		scan: payload.NewScanner(data), in: in, received: Truncate(in.ReceivedAt),
-		latest: in.ReceivedAt.Add(MaxAhead).UnixMilli(),
-	}
+	p.scan.Reset(data)
+	p.in, p.report = in, Report{}
+	p.received, p.latest = Truncate(in.ReceivedAt), in.ReceivedAt.Add(MaxAhead).UnixMilli()
+	p.canonical, p.foreign, p.list, p.untimed = false, false, false, false
+	p.index, p.overflown = 0, 0
 }
 
 // element reads one element of the list.

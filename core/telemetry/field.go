@@ -72,14 +72,49 @@ var fieldInfos = [NumFields]FieldInfo{
 	BatteryDischargeTotalKwh:    {"batteryDischargeTotalKwh", "kWh", 0, maxEnergyKwh},
 }
 
-// FieldNamed returns the field with exactly this name.
+// FieldNamed returns the field with exactly this name. It is asked for each name
+// of each payload, and compares as little as a compiler makes of it.
+//
+//nolint:cyclop,funlen // a table
 func FieldNamed(name string) (Field, bool) {
-	for i := range fieldInfos {
-		if fieldInfos[i].Name == name {
-			return Field(i), true
-		}
+	switch name {
+	case "solarPowerWatts":
+		return SolarPowerWatts, true
+	case "acPowerWatts":
+		return ACPowerWatts, true
+	case "gridPowerWatts":
+		return GridPowerWatts, true
+	case "loadPowerWatts":
+		return LoadPowerWatts, true
+	case "batteryPowerWatts":
+		return BatteryPowerWatts, true
+	case "batteryStateOfChargePercent":
+		return BatteryStateOfChargePercent, true
+	case "batteryVoltageVolts":
+		return BatteryVoltageVolts, true
+	case "gridVoltageVolts":
+		return GridVoltageVolts, true
+	case "gridFrequencyHertz":
+		return GridFrequencyHertz, true
+	case "inverterTemperatureCelsius":
+		return InverterTemperatureCelsius, true
+	case "energyTodayKwh":
+		return EnergyTodayKwh, true
+	case "energyTotalKwh":
+		return EnergyTotalKwh, true
+	case "loadTotalKwh":
+		return LoadTotalKwh, true
+	case "gridImportTotalKwh":
+		return GridImportTotalKwh, true
+	case "gridExportTotalKwh":
+		return GridExportTotalKwh, true
+	case "batteryChargeTotalKwh":
+		return BatteryChargeTotalKwh, true
+	case "batteryDischargeTotalKwh":
+		return BatteryDischargeTotalKwh, true
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 // Possible reports whether v is physically possible for the field.

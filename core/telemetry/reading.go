@@ -55,7 +55,10 @@ const (
 const MaxAhead = 15 * time.Minute
 
 // Earliest is the first time that a reading may have.
-func Earliest() time.Time { return time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC) }
+func Earliest() time.Time { return time.UnixMilli(earliestMilli).UTC() }
+
+// earliestMilli is Earliest in unix milliseconds.
+const earliestMilli = 946_684_800_000
 
 // Truncate brings a time to the precision that readings have: UTC milliseconds.
 func Truncate(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
