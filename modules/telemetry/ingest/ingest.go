@@ -23,10 +23,26 @@ type Deps struct {
 	Clock       clock.Clock
 	// Random is a cryptographic source of bytes.
 	Random io.Reader
+	// Limits bound what a source and a user may send, Queue says whose turn it is;
+	// nil: there are none.
+	Limits *Limits
+	Queue  *Queue
+	// Owners is asked for the user of deliveries that do not name theirs; nil:
+	// nobody is.
+	Owners Owners
+}
+
+// Owners tells whose a source is.
+type Owners interface {
+	// Owner is the user of a source; an error says that it can't be told now.
+	Owner(ctx context.Context, source uuid.UUID) (uuid.UUID, error)
 }
 
 // Service takes deliveries.
-type Service struct{ d Deps }
+type Service struct {
+	d        Deps
+	decoders decoders
+}
 
 // New returns the use case on its ports.
 func New(d Deps) *Service { return &Service{d: d} }
@@ -34,7 +50,9 @@ func New(d Deps) *Service { return &Service{d: d} }
 // Delivery is a payload of a source that was let in.
 type Delivery struct {
 	SourceID uuid.UUID
-	Payload  []byte
+	// OwnerID is the source's user, Nil where the sender does not know.
+	OwnerID uuid.UUID
+	Payload []byte
 	// SignedAt is the time that a signature vouches for; zero without one.
 	SignedAt time.Time
 	// Origin is "mqtt" or "webhook", Topic the MQTT topic or the URL's path.
@@ -60,12 +78,16 @@ type Receipt struct {
 // is durable; with Invalid when nothing of the payload could be read (it is in
 // the dead letters then); with Unavailable when it is not known to be durable
 // and should be sent again. When Submit itself returns an error (Unavailable, or
-// ctx's), done is not called. It waits while the journal's queue is full.
+// ctx's), done is not called. It waits for its source's turn, and while the
+// journal's queue is full. It counts against the source's limits and does not
+// wait for them: see Limits.Wait.
 // The payload is not used any more when Submit returns.
 func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, error)) error {
 	now := telemetry.Truncate(s.d.Clock.Now())
-	report, err := telemetry.Decode(d.Payload, intakeOf(d.SourceID, d.Name, now, d.SignedAt))
+	report, err := s.decoders.decode(d.Payload, intakeOf(d.SourceID, d.Name, now, d.SignedAt))
 	receipt := Receipt{Rejected: report.Rejected, Warnings: report.Warnings, DroppedExtra: report.DroppedExtra}
+	s.known(ctx, &d)
+	s.d.Limits.Charge(d.SourceID, d.OwnerID, max(1, len(report.Readings)+len(report.Rejected)), len(d.Payload))
 	if err == nil && len(report.Readings) == 0 {
 		err = fault.New(fault.Invalid, "Nothing in it can be read: %s.", firstReasons(report.Rejected))
 	}
@@ -82,9 +104,41 @@ func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, err
 		}
 	}
 	entry := telemetry.Entry{SourceID: d.SourceID, Readings: report.Readings}
-	return s.d.Journal.Append(ctx, entry, func(err error, errs []error) {
+	return s.hand(ctx, d, entry, func(err error, errs []error) {
 		done(settle(receipt, len(entry.Readings), err, errs))
 	})
+}
+
+// hand gives an entry to the journal when it is its turn.
+func (s *Service) hand(ctx context.Context, d Delivery, entry telemetry.Entry, done telemetry.Done) error {
+	q := s.d.Queue
+	if q == nil {
+		return s.d.Journal.Append(ctx, entry, done)
+	}
+	user, source, readings, payload := d.OwnerID, d.SourceID, len(entry.Readings), len(d.Payload)
+	if err := q.Enter(ctx, user, source, readings, payload); err != nil {
+		return err
+	}
+	began := s.d.Clock.Now()
+	err := s.d.Journal.Append(ctx, entry, func(err error, errs []error) {
+		q.Leave(user, source, readings, payload, s.d.Clock.Now().Sub(began), err == nil)
+		done(err, errs)
+	})
+	if err != nil {
+		q.Leave(user, source, readings, payload, 0, false)
+	}
+	return err
+}
+
+// known names the user of a delivery that does not. Where it can't be told now
+// the user's limit waits; the source's does not.
+func (s *Service) known(ctx context.Context, d *Delivery) {
+	if d.OwnerID != uuid.Nil || s.d.Owners == nil {
+		return
+	}
+	if owner, err := s.d.Owners.Owner(ctx, d.SourceID); err == nil {
+		d.OwnerID = owner
+	}
 }
 
 // intakeOf says how a payload came in.
@@ -96,8 +150,13 @@ func intakeOf(source uuid.UUID, name string, received, signed time.Time) telemet
 	return intake
 }
 
-// Accept is Submit for callers that wait: it returns when the fate is known.
+// Accept is Submit for callers that wait: it returns when the fate is known. A
+// source that is over its limits is TooMany, with the time after which it is not.
 func (s *Service) Accept(ctx context.Context, d Delivery) (Receipt, error) {
+	s.known(ctx, &d)
+	if wait := s.d.Limits.Refuse(d.SourceID, d.OwnerID); wait > 0 {
+		return Receipt{}, fault.Retry(fault.TooMany, wait, "This source, or all of its owner's together, sends more than it may.")
+	}
 	type outcome struct {
 		receipt Receipt
 		err     error

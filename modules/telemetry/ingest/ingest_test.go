@@ -29,8 +29,16 @@ type rig struct {
 
 func newRig() *rig {
 	r := &rig{journal: fake.NewJournal(1), source: uuid.New()}
-	r.service = ingest.New(ingest.Deps{Journal: r.journal, DeadLetters: &r.letters, Clock: fake.NewClock(present()), Random: rand.Reader})
+	r.service = r.serviceWith(fake.NewClock(present()), ingest.LimitsConfig{}, nil)
 	return r
+}
+
+// serviceWith is ingest on the rig's ports with limits.
+func (r *rig) serviceWith(clock *fake.Clock, cfg ingest.LimitsConfig, owners ingest.Owners) *ingest.Service {
+	return ingest.New(ingest.Deps{
+		Journal: r.journal, DeadLetters: &r.letters, Clock: clock, Random: rand.Reader,
+		Limits: ingest.NewLimits(cfg, clock), Queue: ingest.NewQueue(ingest.QueueConfig{}, clock), Owners: owners,
+	})
 }
 
 func (r *rig) accept(t *testing.T, payload string) (ingest.Receipt, error) {
