@@ -3,6 +3,7 @@ package deadletters
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,8 +14,9 @@ import (
 
 // Sources tells whether a source still exists.
 type Sources interface {
-	// Alive is an error only when it can't be told now.
-	Alive(ctx context.Context, source uuid.UUID) (bool, error)
+	// Alive tells for each source whether it exists. It is an error only when that
+	// can't be told now.
+	Alive(ctx context.Context, sources []uuid.UUID) ([]bool, error)
 }
 
 // DrainConfig bounds the drain's batches.
@@ -93,18 +95,25 @@ func (d *Drain) store(ctx context.Context, letters []telemetry.DeadLetter) bool 
 
 // alive leaves out the letters of sources that are deleted.
 func (d *Drain) alive(ctx context.Context, letters []telemetry.DeadLetter) ([]telemetry.DeadLetter, error) {
-	known := map[uuid.UUID]bool{uuid.Nil: true}
+	var sources []uuid.UUID
+	for _, letter := range letters {
+		if letter.SourceID != uuid.Nil && !slices.Contains(sources, letter.SourceID) {
+			sources = append(sources, letter.SourceID)
+		}
+	}
+	exist := map[uuid.UUID]bool{uuid.Nil: true}
+	if len(sources) > 0 {
+		answers, err := d.d.Sources.Alive(ctx, sources)
+		if err != nil {
+			return nil, fmt.Errorf("asking for their sources: %w", err)
+		}
+		for i, source := range sources {
+			exist[source] = answers[i]
+		}
+	}
 	var kept []telemetry.DeadLetter
 	for _, letter := range letters {
-		ok, asked := known[letter.SourceID]
-		if !asked {
-			var err error
-			if ok, err = d.d.Sources.Alive(ctx, letter.SourceID); err != nil {
-				return nil, fmt.Errorf("asking for source %s: %w", letter.SourceID, err)
-			}
-			known[letter.SourceID] = ok
-		}
-		if ok {
+		if exist[letter.SourceID] {
 			kept = append(kept, letter)
 		}
 	}
