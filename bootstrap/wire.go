@@ -209,7 +209,7 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 				a.log.WarnContext(ctx, "writing readings failed, it will be tried again", "error", err)
 			},
 		})
-		a.parts.add("writer", 20*time.Second, w.Run)
+		a.parts.add("writer", 20*time.Second, a.halting(w.Run))
 	}
 	return nil
 }

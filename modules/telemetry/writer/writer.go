@@ -39,8 +39,9 @@ type Deps struct {
 // after all of it is stored, so nothing is lost by a crash; what comes twice
 // changes nothing.
 type Writer struct {
-	cfg Config
-	d   Deps
+	cfg   Config
+	d     Deps
+	guard guard
 }
 
 // New returns a writer.
@@ -48,7 +49,7 @@ func New(cfg Config, d Deps) *Writer { return &Writer{cfg: cfg, d: d} }
 
 // Run writes until ctx ends. A batch under way then is given up: it comes again.
 // An error is a broken promise of a part, after which going on would lose
-// readings.
+// readings, or a *Halt.
 func (w *Writer) Run(ctx context.Context) error {
 	wait := w.cfg.RetryMin
 	for ctx.Err() == nil {
@@ -112,6 +113,9 @@ func (w *Writer) store(ctx context.Context, batch telemetry.Batch) error {
 			w.d.Failed(fmt.Errorf("writing %d readings: %w", len(rest), passing))
 			pause(ctx, wait)
 		}
+	}
+	if err := w.guard.watch(w.d.Clock.Now(), batch, letters); err != nil {
+		return err
 	}
 	return w.bury(ctx, letters)
 }

@@ -261,8 +261,10 @@ type rig struct {
 	failed []error
 }
 
-func newRig() *rig {
-	r := &rig{journal: fake.NewJournal(2)}
+func newRig() *rig { return (&rig{journal: fake.NewJournal(2)}).open() }
+
+// open gives the rig a writer that begins where the one before had committed.
+func (r *rig) open() *rig {
 	r.log = r.journal.OpenLog()
 	r.writer = writer.New(
 		writer.Config{Batch: 10, Linger: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 4 * time.Millisecond},
