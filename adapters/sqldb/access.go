@@ -2,13 +2,13 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"ampra/core/credential"
 	"ampra/core/sunsource"
@@ -22,62 +22,89 @@ type AccessRecords struct{ db *DB }
 // NewAccessRecords returns the access records in db.
 func NewAccessRecords(db *DB) *AccessRecords { return &AccessRecords{db} }
 
-// accessRow is a source beside one of its credentials; a source without any has
-// one row with an empty one.
-type accessRow struct {
-	bun.BaseModel `bun:"table:sun_sources,alias:s"`
-	sourceRow
+// The boxes of MQTT keys are not asked for: nobody opens them to let a device in.
+const (
+	accessColumns = "select s.id, s.owner_id, s.connection_type, s.is_active, c.id, c.version, c.valid_until, c.digest, " +
+		"case when c.digest is null then c.key_id end, case when c.digest is null then c.box end from "
+	accessTables = " join sun_sources as s on s.client_id = asked.client_id left join credentials as c " +
+		"on c.source_id = s.id and (c.valid_until is null or c.valid_until > $2) order by s.id, c.version desc"
+	// Joined to the ids, not compared with "= any": for that PostgreSQL reads all
+	// credentials where it has no statistics yet.
+	accessPostgres = accessColumns + "unnest($1::text[]) as asked(client_id)" + accessTables
+	accessSQLite   = accessColumns + "(select value as client_id from json_each($1)) as asked" + accessTables
+)
 
-	Credential credentialRow `bun:"embed:c_"`
+// AccessByClientKeys returns sources with the credentials that have not ended, in
+// one query: thousands of devices that sign in at once come here.
+func (a *AccessRecords) AccessByClientKeys(ctx context.Context, keys []sunsource.ClientKey, now time.Time) ([]credential.AccessRecord, error) {
+	clientIDs := make([]string, len(keys))
+	for i, key := range keys {
+		clientIDs[i] = key.ClientID()
+	}
+	list, err := a.read(ctx, clientIDs, now)
+	if err != nil {
+		return nil, fmt.Errorf("reading access to sun sources: %w", translate(err))
+	}
+	return list, nil
 }
 
-const accessQuery = "select s.id, s.owner_id, s.client_id, s.name, s.description, s.icon_url, s.power_group_id, " +
-	"s.connection_type, s.latitude, s.longitude, s.is_active, s.installed_capacity_watts, s.currency, s.system_cost, " +
-	"s.maintenance_cost_per_year, s.installation_date, s.created_at, s.updated_at, " +
-	"c.id as c_id, c.source_id as c_source_id, c.kind as c_kind, c.version as c_version, " +
-	"c.digest as c_digest, c.key_id as c_key_id, c.box as c_box, c.created_at as c_created_at, " +
-	"c.valid_until as c_valid_until, c.last_used_at as c_last_used_at " +
-	"from sun_sources as s left join credentials as c " +
-	"on c.source_id = s.id and (c.valid_until is null or c.valid_until > $2) " +
-	"where s.id = $1 order by c.version desc"
-
-// AccessBySource returns the source's row and the credentials that have not
-// ended, the newest first, in one query: each sign-in of a device comes here.
-func (a *AccessRecords) AccessBySource(ctx context.Context, source uuid.UUID, now time.Time) (sunsource.SunSource, []credential.Credential, error) {
-	var rows []accessRow
-	err := a.db.selectPrepared(ctx, &rows, accessQuery, source, now)
-	if err == nil && len(rows) == 0 {
-		err = missing("sun source")
+func (a *AccessRecords) read(ctx context.Context, clientIDs []string, now time.Time) ([]credential.AccessRecord, error) {
+	if len(clientIDs) == 0 {
+		return nil, nil
 	}
+	query, ids := accessPostgres, any(clientIDs)
+	if !a.db.IsPostgres() {
+		query, ids = accessSQLite, `["`+strings.Join(clientIDs, `","`)+`"]` // they are letters and digits
+	}
+	rows, err := a.db.queryPrepared(ctx, query, []any{ids, a.db.parameter(now)})
 	if err != nil {
-		return sunsource.SunSource{}, nil, fmt.Errorf("reading access to a sun source: %w", translate(err))
+		return nil, err
 	}
-	var list []credential.Credential
-	for i := range rows {
-		if rows[i].Credential.ID == uuid.Nil {
-			continue
+	defer func() { _ = rows.Close() }() // what it would say, rows.Err has said
+	list := make([]credential.AccessRecord, 0, len(clientIDs))
+	for rows.Next() {
+		if list, err = addAccess(list, rows); err != nil {
+			return nil, errors.Join(err, rows.Err())
 		}
-		c, err := rows[i].Credential.credential()
-		if err != nil {
-			return sunsource.SunSource{}, nil, fmt.Errorf("reading access to a sun source: %w", err)
-		}
-		list = append(list, c)
 	}
-	return rows[0].source(), list, nil
+	return list, rows.Err()
 }
 
-// SourceByClientID returns the id that belongs to an MQTT client id, or NotFound.
-func (a *AccessRecords) SourceByClientID(ctx context.Context, clientID string) (uuid.UUID, error) {
-	if !utf8.ValidString(clientID) || strings.ContainsRune(clientID, 0) {
-		return uuid.Nil, missing("client id") // no text that a database would take
-	}
-	var ids []uuid.UUID
-	err := a.db.selectPrepared(ctx, &ids, "select id from sun_sources where client_id = $1", clientID)
-	if err == nil && len(ids) == 0 {
-		err = missing("client id")
-	}
+// addAccess adds a row: a key of the last source in the list, or one more
+// source, which may have no key.
+func addAccess(list []credential.AccessRecord, row *sql.Rows) ([]credential.AccessRecord, error) {
+	var (
+		source     credential.AccessRecord
+		id         uuid.NullUUID
+		version    *int
+		validUntil *instant
+		digest     []byte
+		keyID      *string
+		box        []byte
+	)
+	err := row.Scan(&source.SourceID, &source.OwnerID, &source.Type, &source.Active, &id, &version, &validUntil, &digest, &keyID, &box)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("finding a client id: %w", translate(err))
+		return nil, err
 	}
-	return ids[0], nil
+	if len(list) == 0 || list[len(list)-1].SourceID != source.SourceID {
+		list = append(list, source)
+	}
+	if !id.Valid {
+		return list, nil
+	}
+	key := credential.AccessKey{CredentialID: id.UUID, Version: *version, ValidUntil: validUntil.maybeTime()}
+	last := &list[len(list)-1]
+	switch {
+	case source.Type == sunsource.MQTT && digest == nil: // it opens nothing
+	case source.Type == sunsource.MQTT:
+		if key.Digest, err = digestOf(digest); err != nil {
+			return nil, err
+		}
+	case keyID == nil:
+		return nil, fmt.Errorf("credential %s of a webhook source has a digest", id.UUID)
+	default:
+		last.Sealed = append(last.Sealed, credential.Sealed{KeyID: *keyID, Box: box})
+	}
+	last.Keys = append(last.Keys, key)
+	return list, nil
 }

@@ -206,8 +206,7 @@ func TestAListThatIsCutShortIsAnError(t *testing.T) {
 		"audit entries":   func(ctx context.Context) (int, error) { return length(r.AuditEntries(ctx, user)) },
 		"schema versions": func(ctx context.Context) (int, error) { return length(db.Status(ctx)) },
 		"access": func(ctx context.Context) (int, error) {
-			_, list, err := r.Access.AccessBySource(ctx, source.ID, time.Now())
-			return length(list, err)
+			return length(r.Access.AccessByClientKeys(ctx, []sunsource.ClientKey{sunsource.ClientKeyOf(source.ID)}, time.Now()))
 		},
 	}
 	for name, list := range lists {

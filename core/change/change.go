@@ -15,6 +15,7 @@ type Kind string
 
 // The kinds of changes.
 const (
+	SourceCreated      Kind = "source.created"      // who was told that there is none may now get another answer
 	SourceUpdated      Kind = "source.updated"      // something that devices' access depends on, e.g. isActive
 	SourceDeleted      Kind = "source.deleted"      // the source is gone
 	CredentialsRotated Kind = "credentials.rotated" // versions before the current one may be over

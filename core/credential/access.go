@@ -64,12 +64,20 @@ func (a Access) MatchMQTT(secret Secret, now time.Time) (AccessKey, bool) {
 	return found, ok && a.Active && a.Type == sunsource.MQTT
 }
 
+// AccessRecord is Access as the store of records has it: the secrets of webhook
+// sources are still sealed.
+type AccessRecord struct {
+	// Access has no Secret in its keys.
+	Access
+	// Sealed has the box of each key, in the order of Keys; it is empty for MQTT
+	// sources, whose digests are all that it takes.
+	Sealed []Sealed
+}
+
 // AccessRecords reads what Access is made of, from the store of records.
 type AccessRecords interface {
-	// AccessBySource returns the source's row and credentials (ended ones left
-	// out), or a fault NotFound. Secrets come sealed.
-	AccessBySource(ctx context.Context, source uuid.UUID, now time.Time) (sunsource.SunSource, []Credential, error)
-	// SourceByClientID returns the id that belongs to an MQTT client id, or
-	// NotFound.
-	SourceByClientID(ctx context.Context, clientID string) (uuid.UUID, error)
+	// AccessByClientKeys returns the sources that client ids name, in any order,
+	// each with the credentials that have not ended, the newest first. A key that
+	// belongs to no source has none in the answer.
+	AccessByClientKeys(ctx context.Context, keys []sunsource.ClientKey, now time.Time) ([]AccessRecord, error)
 }

@@ -4,7 +4,9 @@
 package sunsource
 
 import (
+	"encoding/hex"
 	"math"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -120,7 +122,30 @@ func within(v *float64, low, high float64) bool {
 func (s SunSource) ClientID() string { return ClientID(s.ID) }
 
 // ClientID is the MQTT client id that belongs to a source's id.
-func ClientID(id uuid.UUID) string { return "sunsource_" + id.String()[:8] }
+func ClientID(id uuid.UUID) string { return ClientKeyOf(id).ClientID() }
+
+const clientIDPrefix = "sunsource_"
+
+// ClientKey is what a client id tells of its source: the first bytes of the id.
+type ClientKey [4]byte
+
+// ClientKeyOf is the key of a source.
+func ClientKeyOf(id uuid.UUID) ClientKey { return ClientKey(id[:4]) }
+
+// ParseClientID reads a client id. ok is false for a text that is none.
+func ParseClientID(text string) (key ClientKey, ok bool) {
+	digits, ok := strings.CutPrefix(text, clientIDPrefix)
+	if !ok || len(digits) != 2*len(key) {
+		return key, false
+	}
+	if _, err := hex.Decode(key[:], []byte(digits)); err != nil {
+		return key, false
+	}
+	return key, key.ClientID() == text // capitals are none of ours
+}
+
+// ClientID is the client id with the key.
+func (k ClientKey) ClientID() string { return clientIDPrefix + hex.EncodeToString(k[:]) }
 
 // Topic is where the source's device publishes its readings.
 func Topic(id uuid.UUID) string { return "sunsource/" + id.String() + "/data" }

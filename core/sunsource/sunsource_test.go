@@ -152,3 +152,19 @@ func TestASourcesNamesInMQTT(t *testing.T) {
 		t.Errorf("the topic is %s", got)
 	}
 }
+
+func TestAClientIDIsReadBackAndNothingElseIs(t *testing.T) {
+	t.Parallel()
+	id := uuid.MustParse("7c9e6679-7425-40de-944b-e07fc1f90ae7")
+	if key, ok := sunsource.ParseClientID("sunsource_7c9e6679"); !ok || key != sunsource.ClientKeyOf(id) {
+		t.Errorf("got %x, %t", key, ok)
+	}
+	for _, text := range []string{
+		"", "sunsource_", "sunsource_7c9e667", "sunsource_7c9e66790", "sunsource_7C9E6679", "Sunsource_7c9e6679", "7c9e6679",
+		"sunsource_7c9e667g", "sunsource_7c9e667\x00", " sunsource_7c9e6679", "sunsource_\xff\xff\xff\xff\xff\xff\xff\xff",
+	} {
+		if key, ok := sunsource.ParseClientID(text); ok {
+			t.Errorf("%q is read as %x", text, key)
+		}
+	}
+}

@@ -13,9 +13,13 @@ import (
 	"ampra/core/sunsource"
 )
 
-// maxRemembered bounds the registry: about 100 MB at the very most, and none of
-// it before sources are used.
-const maxRemembered = 200_000
+// Bounds of the registry: about 100 MB at the very most, and none of it before
+// sources are used. What is known to be absent is bounded apart, so that a flood
+// of made-up ids pushes out nothing but itself.
+const (
+	maxRemembered = 200_000
+	maxAbsent     = 100_000
+)
 
 // RegistryDeps are the ports of the registry.
 type RegistryDeps struct {
@@ -26,22 +30,27 @@ type RegistryDeps struct {
 }
 
 // Registry answers who a source belongs to and what opens it. It remembers what
-// it has read until the change feed says that it is no longer true; while the
-// feed is cut off it remembers nothing.
+// it has read, also that there is no such source, until the change feed says
+// that it is no longer true; while the feed is cut off it remembers nothing.
+// What it does not know it reads for all who ask at the same time in one go.
+//
+// It knows a source by its client key: a source's id has one, and an MQTT client
+// id is nothing else.
 type Registry struct {
 	d RegistryDeps
 
 	mu      sync.RWMutex
-	sources map[uuid.UUID]credential.Access
-	clients map[string]uuid.UUID
-	// epoch counts changes, so that what was read before a change is not
-	// remembered after it.
-	epoch uint64
+	sources map[sunsource.ClientKey]credential.Access
+	absent  map[sunsource.ClientKey]struct{}
+	lookups lookups
 }
 
 // NewRegistry returns an empty registry and subscribes it to the feed.
 func NewRegistry(d RegistryDeps) *Registry {
-	r := &Registry{d: d, sources: map[uuid.UUID]credential.Access{}, clients: map[string]uuid.UUID{}}
+	r := &Registry{
+		d: d, sources: map[sunsource.ClientKey]credential.Access{}, absent: map[sunsource.ClientKey]struct{}{},
+		lookups: lookups{open: map[sunsource.ClientKey]*lookup{}},
+	}
 	d.Feed.Subscribe(r.forget)
 	return r
 }
@@ -49,98 +58,116 @@ func NewRegistry(d RegistryDeps) *Registry {
 func (r *Registry) forget(_ context.Context, c change.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.epoch++
 	if c.Kind == change.Missed { // it may be any source
 		clear(r.sources)
-		clear(r.clients)
+		clear(r.absent)
+		for key := range r.lookups.open {
+			r.lookups.overtake(key)
+		}
 		return
 	}
-	delete(r.sources, c.SourceID)
-	delete(r.clients, sunsource.ClientID(c.SourceID))
+	key := sunsource.ClientKeyOf(c.SourceID)
+	delete(r.sources, key)
+	delete(r.absent, key)
+	r.lookups.overtake(key)
 }
 
 // Access returns what opens a source, or NotFound.
 func (r *Registry) Access(ctx context.Context, source uuid.UUID) (credential.Access, error) {
-	trusted := r.d.Feed.Trusted()
-	r.mu.RLock()
-	known, ok := r.sources[source]
-	epoch := r.epoch
-	r.mu.RUnlock()
-	if ok && trusted {
-		return known, nil
+	found, err := r.find(ctx, sunsource.ClientKeyOf(source))
+	if err == nil && found.SourceID != source { // another's id begins alike
+		return credential.Access{}, errNoRecord()
 	}
-	read, err := r.read(ctx, source)
-	if err != nil {
-		return credential.Access{}, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.epoch == epoch && trusted {
-		makeRoom(r.sources)
-		r.sources[source] = read
-	}
-	return read, nil
-}
-
-// Alive reports whether the source exists. It is an error only when that can't
-// be told now.
-func (r *Registry) Alive(ctx context.Context, source uuid.UUID) (bool, error) {
-	_, err := r.Access(ctx, source)
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return found, err
 }
 
 // AccessByClient returns what opens the source of an MQTT client id, or NotFound.
 func (r *Registry) AccessByClient(ctx context.Context, clientID string) (credential.Access, error) {
-	trusted := r.d.Feed.Trusted()
-	r.mu.RLock()
-	source, ok := r.clients[clientID]
-	epoch := r.epoch
-	r.mu.RUnlock()
-	if !ok || !trusted {
-		var err error
-		if source, err = r.d.Records.SourceByClientID(ctx, clientID); err != nil {
-			return credential.Access{}, err
-		}
-		r.mu.Lock()
-		if r.epoch == epoch && trusted {
-			makeRoom(r.clients)
-			r.clients[clientID] = source
-		}
-		r.mu.Unlock()
+	key, ok := sunsource.ParseClientID(clientID)
+	if !ok {
+		return credential.Access{}, errNoRecord()
 	}
-	return r.Access(ctx, source)
+	return r.find(ctx, key)
 }
 
-func (r *Registry) read(ctx context.Context, source uuid.UUID) (credential.Access, error) {
-	found, credentials, err := r.d.Records.AccessBySource(ctx, source, r.d.Clock.Now())
-	if err != nil {
-		return credential.Access{}, err
-	}
-	access := credential.Access{
-		SourceID: found.ID, OwnerID: found.OwnerID, Type: found.ConnectionType, Active: found.IsActive,
-		Keys: make([]credential.AccessKey, 0, len(credentials)),
-	}
-	for _, c := range credentials {
-		key := credential.AccessKey{CredentialID: c.ID, Version: c.Version, Digest: c.Digest, ValidUntil: c.ValidUntil}
-		if c.Kind == sunsource.Webhook {
-			if key.Secret, err = open(r.d.Sealer, c); err != nil {
-				return credential.Access{}, err
-			}
+func errNoRecord() error { return fault.New(fault.NotFound, "There is no such sun source.") }
+
+// Alive reports for each source whether it exists. It is an error only when that
+// can't be told now.
+func (r *Registry) Alive(ctx context.Context, sources []uuid.UUID) ([]bool, error) {
+	alive := make([]bool, len(sources))
+	var unknown []int
+	trusted := r.d.Feed.Trusted()
+	r.mu.RLock()
+	for i, source := range sources {
+		found, known := r.recall(sunsource.ClientKeyOf(source))
+		if alive[i] = found.SourceID == source; !known || !trusted {
+			unknown = append(unknown, i)
 		}
-		access.Keys = append(access.Keys, key)
 	}
-	return access, nil
+	r.mu.RUnlock()
+	if len(unknown) == 0 {
+		return alive, nil
+	}
+	keys := make([]sunsource.ClientKey, len(unknown))
+	for k, i := range unknown {
+		keys[k] = sunsource.ClientKeyOf(sources[i])
+	}
+	for k, l := range r.ask(ctx, keys) {
+		found, err := l.wait(ctx)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		alive[unknown[k]] = err == nil && found.SourceID == sources[unknown[k]]
+	}
+	return alive, nil
+}
+
+// find returns the source with the key, or NotFound.
+func (r *Registry) find(ctx context.Context, key sunsource.ClientKey) (credential.Access, error) {
+	if r.d.Feed.Trusted() {
+		r.mu.RLock()
+		found, known := r.recall(key)
+		r.mu.RUnlock()
+		switch {
+		case known && found.SourceID == uuid.Nil:
+			return credential.Access{}, errNoRecord()
+		case known:
+			return found, nil
+		}
+	}
+	return r.ask(ctx, []sunsource.ClientKey{key})[0].wait(ctx)
+}
+
+// recall returns what is remembered of a key, which may be that there is no such
+// source: then the Access is empty. Called with the lock.
+func (r *Registry) recall(key sunsource.ClientKey) (found credential.Access, known bool) {
+	if found, known = r.sources[key]; !known {
+		_, known = r.absent[key]
+	}
+	return found, known
+}
+
+// remember keeps an answer, or that there is none. Called with the lock.
+func (r *Registry) remember(l *lookup) {
+	switch {
+	case l.err == nil:
+		makeRoom(r.sources, maxRemembered)
+		r.sources[l.key] = l.found
+		delete(r.absent, l.key)
+	case fault.Is(l.err, fault.NotFound):
+		makeRoom(r.absent, maxAbsent)
+		r.absent[l.key] = struct{}{}
+		delete(r.sources, l.key)
+	}
 }
 
 // makeRoom drops an arbitrary tenth of a full map.
-func makeRoom[K comparable, V any](m map[K]V) {
-	if len(m) < maxRemembered {
+func makeRoom[K comparable, V any](m map[K]V, most int) {
+	if len(m) < most {
 		return
 	}
-	drop := maxRemembered / 10
+	drop := most / 10
 	for k := range m {
 		if drop--; drop < 0 {
 			return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -55,35 +56,34 @@ type records struct {
 	keys    []credential.Credential
 	err     error
 	reads   int
+	asked   []int         // how many keys each read asked for
 	holding chan struct{} // an answer waits for it
 	reading chan struct{} // told when an answer waits
 }
 
-func (r *records) AccessBySource(_ context.Context, source uuid.UUID, _ time.Time) (sunsource.SunSource, []credential.Credential, error) {
+func (r *records) AccessByClientKeys(_ context.Context, keys []sunsource.ClientKey, _ time.Time) ([]credential.AccessRecord, error) {
 	r.mu.Lock()
 	r.reads++
-	found, keys, err, holding := r.source, r.keys, r.err, r.holding
+	r.asked = append(r.asked, len(keys))
+	source, credentials, err, holding := r.source, r.keys, r.err, r.holding
 	r.mu.Unlock()
 	if holding != nil {
 		r.reading <- struct{}{}
 		<-holding
 	}
-	if err == nil && found.ID != source {
-		err = fault.New(fault.NotFound, "There is no such sun source.")
+	if err != nil || !slices.Contains(keys, sunsource.ClientKeyOf(source.ID)) {
+		return nil, err
 	}
-	return found, keys, err
-}
-
-func (r *records) SourceByClientID(_ context.Context, clientID string) (uuid.UUID, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		return uuid.Nil, r.err
+	found := credential.AccessRecord{Access: credential.Access{
+		SourceID: source.ID, OwnerID: source.OwnerID, Type: source.ConnectionType, Active: source.IsActive,
+	}}
+	for _, c := range credentials {
+		found.Keys = append(found.Keys, credential.AccessKey{CredentialID: c.ID, Version: c.Version, Digest: c.Digest, ValidUntil: c.ValidUntil})
+		if c.Kind == sunsource.Webhook {
+			found.Sealed = append(found.Sealed, c.Sealed)
+		}
 	}
-	if clientID != r.source.ClientID() {
-		return uuid.Nil, fault.New(fault.NotFound, "There is no such client.")
-	}
-	return r.source.ID, nil
+	return []credential.AccessRecord{found}, nil
 }
 
 func (r *records) set(act func()) {
@@ -289,13 +289,18 @@ func TestAReplacedKeyIsGoodUntilItsGraceEnds(t *testing.T) {
 
 func (r *rig) knock(t *testing.T, secret credential.Secret) error {
 	t.Helper()
+	return r.knockAt(t, r.records.source.ID, secret)
+}
+
+func (r *rig) knockAt(t *testing.T, source uuid.UUID, secret credential.Secret) error {
+	t.Helper()
 	body := []byte(`{"acPowerWatts": 1}`)
 	signature, ok := credential.SignPlain(secret, body)
 	if !ok {
 		t.Fatal("the secret does not sign")
 	}
 	_, err := r.gate.AdmitWebhook(t.Context(), credentials.Knock{
-		SourceID: r.records.source.ID, Body: body, Signatures: credential.Signatures{Plain: []string{signature}},
+		SourceID: source, Body: body, Signatures: credential.Signatures{Plain: []string{signature}},
 	})
 	return err
 }
@@ -331,10 +336,14 @@ func TestAWebhookIsAdmittedByEachValidSecretAndRefusedAlikeOtherwise(t *testing.
 	r.records.set(func() { r.records.source.IsActive, r.records.source.ConnectionType = true, sunsource.MQTT })
 	r.feed.tell(r.records.source.ID)
 	refuse("an MQTT source")
-	r.records.set(func() { r.records.err = fault.New(fault.NotFound, "none") })
-	r.feed.tell(r.records.source.ID)
-	refuse("an unknown source")
-	r.records.set(func() { r.records.err = errors.New("away") })
+	there, unknown := r.records.source, r.records.source.ID
+	r.records.set(func() { r.records.source = sunsource.SunSource{} })
+	r.feed.tell(unknown)
+	if err := r.knockAt(t, unknown, next); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("an unknown source: %v", err)
+	}
+	r.records.set(func() { r.records.source, r.records.err = there, errors.New("away") })
+	r.feed.tell(unknown)
 	if err := r.knock(t, next); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("with the records away: %v", err)
 	}

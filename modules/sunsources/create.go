@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"ampra/core/actor"
+	"ampra/core/change"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
@@ -85,7 +86,11 @@ func (s *Service) create(ctx context.Context, who actor.Actor, n Draft, reveal b
 		}
 		// Read here, so that there is no source of which its owner never heard.
 		var err error
-		made, err = s.Get(ctx, who, id, reveal)
+		if made, err = s.Get(ctx, who, id, reveal); err != nil {
+			return err
+		}
+		// Nobody waits for it: who asked for the id before it was drawn guessed.
+		_, err = s.d.Outbox.Append(ctx, change.Change{Kind: change.SourceCreated, SourceID: id})
 		return err
 	})
 	if err != nil {

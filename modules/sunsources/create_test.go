@@ -198,8 +198,8 @@ func TestANewSourceHasItsDefaultsAndNoPrice(t *testing.T) {
 	if got := r.stored(made.ID); got != [4]int{1, 1, 0, 0} {
 		t.Errorf("stored are %v", got)
 	}
-	if len(r.steps) != 0 {
-		t.Errorf("the feed was told %v", r.steps)
+	if want := []string{string(change.SourceCreated)}; !slices.Equal(r.steps, want) {
+		t.Errorf("the feed was told %v, want %v", r.steps, want)
 	}
 }
 

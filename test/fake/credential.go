@@ -151,32 +151,30 @@ type AccessRecords struct {
 	r *Records
 }
 
-// AccessBySource returns the source's row and the credentials that have not
-// ended.
-func (s *AccessRecords) AccessBySource(ctx context.Context, source uuid.UUID, now time.Time) (sunsource.SunSource, []credential.Credential, error) {
-	type pair struct {
-		source      sunsource.SunSource
-		credentials []credential.Credential
-	}
-	found, err := read(ctx, s.r, &s.Faults, func(t *tables) (pair, error) {
-		have, known := t.sources[source]
-		if !known {
-			return pair{}, missing("sun source")
-		}
-		valid := slices.DeleteFunc(t.credentialsOf(source), func(c credential.Credential) bool { return !c.Valid(instant(now)) })
-		return pair{copySource(have), valid}, nil
-	})
-	return found.source, found.credentials, err
-}
-
-// SourceByClientID returns the id that belongs to an MQTT client id, or NotFound.
-func (s *AccessRecords) SourceByClientID(ctx context.Context, clientID string) (uuid.UUID, error) {
-	return read(ctx, s.r, &s.Faults, func(t *tables) (uuid.UUID, error) {
-		for id := range t.sources {
-			if sunsource.ClientID(id) == clientID {
-				return id, nil
+// AccessByClientKeys returns sources with the credentials that have not ended.
+func (s *AccessRecords) AccessByClientKeys(ctx context.Context, keys []sunsource.ClientKey, now time.Time) ([]credential.AccessRecord, error) {
+	return read(ctx, s.r, &s.Faults, func(t *tables) ([]credential.AccessRecord, error) {
+		var list []credential.AccessRecord
+		for id, source := range t.sources {
+			if !slices.Contains(keys, sunsource.ClientKeyOf(id)) {
+				continue
 			}
+			record := credential.AccessRecord{Access: credential.Access{
+				SourceID: id, OwnerID: source.OwnerID, Type: source.ConnectionType, Active: source.IsActive,
+			}}
+			for _, c := range t.credentialsOf(id) {
+				if !c.Valid(instant(now)) {
+					continue
+				}
+				record.Keys = append(record.Keys, credential.AccessKey{
+					CredentialID: c.ID, Version: c.Version, Digest: c.Digest, ValidUntil: c.ValidUntil,
+				})
+				if source.ConnectionType == sunsource.Webhook {
+					record.Sealed = append(record.Sealed, c.Sealed)
+				}
+			}
+			list = append(list, record)
 		}
-		return uuid.Nil, missing("client id")
+		return list, nil
 	})
 }

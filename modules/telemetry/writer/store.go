@@ -4,6 +4,7 @@ package writer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +15,10 @@ import (
 	"ampra/core/telemetry"
 )
 
-// Sources tells whether a source still exists.
+// Sources tells whether sources still exist.
 type Sources interface {
-	// Alive is an error only when it can't be told now.
-	Alive(ctx context.Context, source uuid.UUID) (bool, error)
+	// Alive answers for each; it is an error only when that can't be told now.
+	Alive(ctx context.Context, sources []uuid.UUID) ([]bool, error)
 }
 
 // Store writes to the archive and keeps deleted sources out of it. One is shared
@@ -77,7 +78,7 @@ func (s *Store) write(ctx context.Context, readings []telemetry.Placed) []error 
 	if err != nil {
 		return all(readings, fault.Wrap(fault.Unavailable, err, "The readings can't be stored right now."))
 	}
-	if len(alive) == len(readings) {
+	if alive == nil {
 		return s.archive.Write(ctx, readings)
 	}
 	kept := make([]telemetry.Placed, len(alive))
@@ -95,21 +96,28 @@ func (s *Store) write(ctx context.Context, readings []telemetry.Placed) []error 
 	return spread
 }
 
-// alive returns the indices of readings whose source exists.
+// alive returns the indices of readings whose source exists, nil for all. It asks
+// once for each source, and for all of them in one go.
 func (s *Store) alive(ctx context.Context, readings []telemetry.Placed) ([]int, error) {
-	known := map[uuid.UUID]bool{}
-	indices := make([]int, 0, len(readings))
+	var sources []uuid.UUID
+	numbers := map[uuid.UUID]int{} // of a source in sources
 	for i := range readings {
 		source := readings[i].SourceID
-		ok, asked := known[source]
-		if !asked {
-			var err error
-			if ok, err = s.sources.Alive(ctx, source); err != nil {
-				return nil, err
-			}
-			known[source] = ok
+		if i > 0 && source == readings[i-1].SourceID {
+			continue // as it mostly is in what one device sent
 		}
-		if ok {
+		if _, met := numbers[source]; !met {
+			numbers[source] = len(sources)
+			sources = append(sources, source)
+		}
+	}
+	answers, err := s.sources.Alive(ctx, sources)
+	if err != nil || !slices.Contains(answers, false) {
+		return nil, err
+	}
+	indices := make([]int, 0, len(readings))
+	for i := range readings {
+		if answers[numbers[readings[i].SourceID]] {
 			indices = append(indices, i)
 		}
 	}

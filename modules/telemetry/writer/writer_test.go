@@ -29,10 +29,14 @@ type sources struct {
 	away    error
 }
 
-func (s *sources) Alive(_ context.Context, source uuid.UUID) (bool, error) {
+func (s *sources) Alive(_ context.Context, all []uuid.UUID) ([]bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.deleted[source], s.away
+	alive := make([]bool, len(all))
+	for i, source := range all {
+		alive[i] = !s.deleted[source]
+	}
+	return alive, s.away
 }
 
 func (s *sources) set(change func()) {
