@@ -135,6 +135,9 @@ func (s *Server) register() error {
 		return nil
 	}
 	s.d.Webhook.Mount(s.app)
+	if s.d.Internal != nil {
+		s.d.Internal.Mount(s.app)
+	}
 	return s.checkMounted()
 }
 

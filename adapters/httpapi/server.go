@@ -95,7 +95,10 @@ type Deps struct {
 	Idempotency idempotency.Store
 	Sealer      credential.Sealer
 	Webhook     Mounted
-	Clock       clock.Clock
+	// Internal has the routes that an outside broker asks, which are not in Routes;
+	// nil where there are none.
+	Internal Mounted
+	Clock    clock.Clock
 	// Random is a source of bytes for the ids of requests.
 	Random io.Reader
 	Log    *slog.Logger
