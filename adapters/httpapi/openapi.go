@@ -288,7 +288,11 @@ func closed(rc *jsonschema.ReflectContext) {
 }
 
 func (c *call) openAPI() error {
+	document, err := c.s.document()
+	if err != nil {
+		return fmt.Errorf("describing the API: %w", err)
+	}
 	c.f.Context().SetContentType("application/json")
 	c.f.Set("Cache-Control", "no-cache")
-	return c.f.Send(c.s.document)
+	return c.f.Send(document)
 }

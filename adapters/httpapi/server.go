@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -120,8 +121,9 @@ type Server struct {
 	secure  bool
 	origins *http.CrossOriginProtection
 	routes  []Route
-	// document is the OpenAPI document, encoded.
-	document []byte
+	// document makes the OpenAPI document, encoded, once: it takes 0.1 s, which a
+	// process that nobody asks for it need not spend.
+	document func() ([]byte, error)
 
 	// base is the parent of all requests' contexts; stop ends it, after those that
 	// were under way had their time.
@@ -148,9 +150,7 @@ func newServer(cfg Config, d Deps, rows []Route) (*Server, error) {
 	if s.requestPrefix, err = newPrefix(d.Random); err != nil {
 		return nil, err
 	}
-	if s.document, err = describeAPI(cfg, s.routes); err != nil {
-		return nil, fmt.Errorf("describing the API: %w", err)
-	}
+	s.document = sync.OnceValues(func() ([]byte, error) { return describeAPI(cfg, s.routes) })
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.app = s.newApp()
 	if err := s.register(); err != nil {
