@@ -28,10 +28,12 @@ func stopping() error {
 	return fault.Retry(fault.Unavailable, retryAfter, "The journal is stopping.")
 }
 
-// ofRecord reports whether Kafka refuses what it was sent, and would again.
+// ofRecord reports whether Kafka refuses what it was sent, and would again. A wrong
+// timestamp is not among it: a topic that somebody else made may refuse that of a
+// clock that is ahead, and it is not the reading's fault.
 func ofRecord(err error) bool {
 	for _, refusal := range []kafka.Error{
-		kafka.MessageSizeTooLarge, kafka.RecordListTooLarge, kafka.InvalidMessageSize, kafka.InvalidTimestamp,
+		kafka.MessageSizeTooLarge, kafka.RecordListTooLarge, kafka.InvalidMessageSize,
 		kafka.InvalidRecord, kafka.UnsupportedForMessageFormat,
 	} {
 		if errors.Is(err, refusal) {
