@@ -90,6 +90,8 @@ type Deps struct {
 	Gate   Gate
 	Ingest Ingest
 	Usage  Usage
+	// Limits slow down who sends too much; nil: there are none.
+	Limits Limits
 	Log    *slog.Logger
 }
 

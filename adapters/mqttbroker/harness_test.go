@@ -80,6 +80,7 @@ type house struct {
 	gate   *fakeGate
 	ingest *fakeIngest
 	usage  *fakeUsage
+	brake  *fakeLimits
 	pipes  *pipes
 	tcp    net.Listener
 	stop   func() error
@@ -88,13 +89,13 @@ type house struct {
 // open starts a broker, which is stopped at the test's end.
 func open(t testing.TB, cfg Config, listeners ...net.Listener) *house {
 	t.Helper()
-	h := &house{gate: newGate(), ingest: newIngest(), usage: &fakeUsage{}, pipes: newPipes()}
+	h := &house{gate: newGate(), ingest: newIngest(), usage: &fakeUsage{}, brake: &fakeLimits{}, pipes: newPipes()}
 	log := io.Discard
 	if os.Getenv("MQTTBROKER_TEST_LOG") != "" {
 		log = t.Output()
 	}
 	h.Broker = New(cfg, Deps{
-		Gate: h.gate, Ingest: h.ingest, Usage: h.usage,
+		Gate: h.gate, Ingest: h.ingest, Usage: h.usage, Limits: h.brake,
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	listeners = append(listeners, h.pipes)

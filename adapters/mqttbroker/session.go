@@ -124,6 +124,9 @@ func (s *session) read() error {
 		if err != nil {
 			return err
 		}
+		if err := s.throttle(h); err != nil {
+			return err
+		}
 		body, err := s.packet(h)
 		if err != nil {
 			return err
@@ -279,6 +282,10 @@ func (s *session) quiesce() {
 	defer s.mu.Unlock()
 	s.quiet = true
 	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+	select {
+	case s.room <- struct{}{}: // for one that is held back
+	default:
+	}
 }
 
 func (s *session) isQuiet() bool {

@@ -55,7 +55,7 @@ func (b *Broker) publishWill(ctx context.Context, left *legacy) {
 		return
 	}
 	delivery := ingest.Delivery{
-		SourceID: left.identity.SourceID, Payload: left.payload, Origin: origin, Topic: left.topic, Name: left.name(left.topic),
+		SourceID: left.identity.SourceID, OwnerID: left.identity.OwnerID, Payload: left.payload, Origin: origin, Topic: left.topic, Name: left.name(left.topic),
 	}
 	err := b.d.Ingest.Submit(ctx, delivery, func(_ ingest.Receipt, err error) {
 		if err != nil && !refused(err) {
