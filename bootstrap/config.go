@@ -56,15 +56,26 @@ type Config struct {
 	MongoURL      string `name:"mongo-url" help:"Telemetry in MongoDB (a replica set, 6.0 or newer) instead of SQLite." placeholder:"URL"`
 	MongoDatabase string `name:"mongo-database" help:"Database in MongoDB." default:"ampra" placeholder:"NAME"`
 
+	MongoMoveEvery time.Duration `name:"mongo-move-every" help:"How often readings in MongoDB are moved on into the time series; the more of a source come together, the less it costs." default:"5m" placeholder:"DURATION"`
+	MongoMoveRows  int64         `name:"mongo-move-rows" help:"With how many readings such a move begins earlier." default:"2000000" placeholder:"N"`
+
 	MQTTURL         string `name:"mqtt-url" help:"An outside MQTT broker to read instead of running the embedded one, e.g. mqtt://user:password@host:1883." placeholder:"URL"`
 	MQTTGroup       string `name:"mqtt-group" help:"Share group of the subscriptions at the outside broker." default:"ampra" placeholder:"NAME"`
 	MQTTConnections int    `name:"mqtt-connections" help:"Connections to the outside broker." default:"4" placeholder:"N"`
 
+	MQTTWindow        int           `name:"mqtt-window" help:"Messages that a connection to the outside broker may hold without acknowledgement. The broker's own limit has to be as high." default:"2000" placeholder:"N"`
+	MQTTSessionExpiry time.Duration `name:"mqtt-session-expiry" help:"How long the outside broker keeps what it could not deliver to this process, and with Mosquitto also gives it its share of the readings while it is away." default:"24h" placeholder:"DURATION"`
+	MQTTLeave         bool          `name:"mqtt-leave" help:"Leave the share group at an orderly stop: for processes of a group that goes on without them."`
+	MQTTAdminURL      string        `name:"mqtt-admin-url" help:"Administrator of an outside Mosquitto's dynamic-security plugin, e.g. mqtt://admin:password@host:1883: Ampra then keeps a client there for each MQTT source." placeholder:"URL"`
+	EMQXURL           string        `name:"emqx-url" help:"REST API of an outside EMQX with an API key and its secret, e.g. http://key:secret@host:18083: Ampra then cuts off devices there." placeholder:"URL"`
+	EMQXSecret        Hidden        `name:"emqx-secret" help:"What EMQX shows Ampra's authenticator as its bearer token, at least 16 characters; without it there is no such route." placeholder:"TEXT"`
+
 	OTLPEndpoint string  `name:"otlp-endpoint" help:"Send OpenTelemetry traces by OTLP over HTTP to this receiver, e.g. http://localhost:4318; without it, and without the standard OTEL_EXPORTER_OTLP_ENDPOINT, there are none." placeholder:"URL"`
 	TraceRatio   float64 `name:"trace-ratio" help:"The share of deliveries that is traced, 0 to 1." default:"0.01" placeholder:"SHARE"`
 
+	Limits Limits `embed:""`
+
 	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 2160h for 90 days; 0 keeps them for ever." default:"0s" placeholder:"DURATION"`
-	WebhookRate  int           `name:"webhook-rate" help:"Webhook requests that one source may make in a second." default:"50" placeholder:"N"`
 	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
 	Roles        []Role        `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
 
@@ -168,6 +179,10 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return wrong("kafka-topic-prefix", c.KafkaTopicPrefix, "letters, digits, '.', '_' and '-', at most 100")
 	case !validName(c.MongoDatabase) || strings.Contains(c.MongoDatabase, "."):
 		return wrong("mongo-database", c.MongoDatabase, "letters, digits, '_' and '-'")
+	case c.MongoMoveEvery < 0:
+		return wrong("mongo-move-every", c.MongoMoveEvery.String(), "a duration such as 5m")
+	case c.MongoMoveRows < 0:
+		return wrong("mongo-move-rows", strconv.FormatInt(c.MongoMoveRows, 10), "0 (the default) or more")
 	case !validName(c.MQTTGroup):
 		return wrong("mqtt-group", c.MQTTGroup, "letters, digits, '.', '_' and '-'")
 	case c.KafkaPartitions < 1 || c.KafkaPartitions > 10_000:
@@ -180,8 +195,12 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return wrong("retention", c.Retention.String(), "0 (for ever) or at least 1h")
 	case c.DeadLetterRetention < 0 || (c.DeadLetterRetention > 0 && c.DeadLetterRetention < time.Hour):
 		return wrong("dead-letter-retention", c.DeadLetterRetention.String(), "0 (until newer ones push it out) or at least 1h")
-	case c.WebhookRate < 1:
-		return wrong("webhook-rate", strconv.Itoa(c.WebhookRate), "1 or more")
+	}
+	if err := c.Limits.check(wrong); err != nil {
+		return err
+	}
+	if err := c.checkOutside(wrong); err != nil {
+		return err
 	}
 	return c.checkRoles(wrong)
 }

@@ -19,6 +19,8 @@ type countedIngest struct {
 	next   *ingest.Service
 	m      *metrics.Metrics
 	traces *tracing.Tracing // nil without
+	// throttle counts who is told to come again.
+	throttle *metrics.Throttle
 }
 
 // Submit is ingest.Service.Submit.
@@ -50,6 +52,7 @@ func (c countedIngest) Accept(ctx context.Context, d ingest.Delivery) (ingest.Re
 	counts, began := c.m.Intake(d.Origin), time.Now()
 	counts.Taken(len(d.Payload))
 	r, err := c.next.Accept(ctx, d)
+	c.throttle.Refused(d.Origin, err)
 	counts.Settled(time.Since(began), fateOf(r), err)
 	span.End(err)
 	return r, err

@@ -11,13 +11,16 @@ import (
 
 	"ampra/adapters/httpapi"
 	"ampra/adapters/kafka"
+	"ampra/adapters/metrics"
 	"ampra/adapters/mongodb"
 	"ampra/adapters/mqtt"
 	"ampra/adapters/mqttbroker"
 	"ampra/adapters/sqldb"
 	"ampra/adapters/webhook"
+	"ampra/core/change"
 	"ampra/core/credential"
 	"ampra/core/telemetry"
+	"ampra/core/transaction"
 	"ampra/modules/credentials"
 	"ampra/modules/identity"
 	"ampra/modules/powergroups"
@@ -36,9 +39,14 @@ const (
 
 // house is what wire puts together, so that each step can use what came before.
 type house struct {
-	db          *sqldb.DB
-	sealer      credential.Sealer
-	feed        *sqldb.Feed
+	db     *sqldb.DB
+	sealer credential.Sealer
+	feed   *sqldb.Feed
+	// What use cases tell of their changes; see wireOutside.
+	transactions transaction.Runner
+	outbox       change.Outbox
+	changes      change.Feed
+
 	registry    *credentials.Registry
 	usage       *credentials.Usage
 	gate        *credentials.Gate
@@ -49,6 +57,9 @@ type house struct {
 	door        telemetry.DeadLetters // the way in for what devices send
 	letters     telemetry.LetterStore // where owners see them
 	mongo       *mongodb.Archive      // nil without MongoDB
+	limits      *ingest.Limits
+	queue       *ingest.Queue
+	throttle    *metrics.Throttle
 	ingest      countedIngest
 	accounts    *identity.Service
 	credentials *credentials.Service
@@ -63,7 +74,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	var h house
 	for _, step := range []func(context.Context, *house) error{
-		a.wireRecords, a.wireArchive, a.wireCredentials, a.wirePipeline, a.wireUseCases, a.wireBroker, a.wireSubscriber,
+		a.wireRecords, a.wireArchive, a.wireOutside, a.wireCredentials, a.wirePipeline, a.wireUseCases, a.wireBroker, a.wireSubscriber,
 	} {
 		if err := step(ctx, &h); err != nil {
 			return err
@@ -120,6 +131,7 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 	}
 	archive, err := mongodb.New(mongodb.Config{
 		URL: credential.NewSecret(a.cfg.MongoURL), Database: a.cfg.MongoDatabase, Retention: a.cfg.Retention,
+		MoveEvery: a.cfg.MongoMoveEvery, MoveRows: a.cfg.MongoMoveRows,
 	}, mongodb.Deps{Log: a.log})
 	if err != nil {
 		return err
@@ -132,7 +144,8 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 	if err := a.untilReady(ctx, "MongoDB", archive.Setup); err != nil {
 		return err
 	}
-	a.checks["archive"] = archive.Ping
+	a.checks["archive"] = a.unlessSpared(archive.Ping)
+	a.wireMoves(archive)
 	h.mongo, h.archive = archive, a.archived(archive)
 	return nil
 }
@@ -162,7 +175,7 @@ func (a *App) wireCredentials(ctx context.Context, h *house) error {
 	}
 	h.credentials = credentials.New(credentials.Deps{
 		Sources: sqldb.NewSunSources(h.db), Credentials: sqldb.NewCredentials(h.db), Sealer: h.sealer, Presence: presence,
-		Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed, Audit: sqldb.NewAuditLog(h.db),
+		Transactions: h.transactions, Outbox: h.outbox, Feed: h.changes, Audit: sqldb.NewAuditLog(h.db),
 		Clock: systemClock(), Random: rand.Reader,
 	})
 	return nil
@@ -216,8 +229,12 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 
 // wireUseCases makes what the API calls, and what is swept now and then.
 func (a *App) wireUseCases(ctx context.Context, h *house) error {
+	a.wireLimits(h)
 	h.ingest = countedIngest{
-		next: ingest.New(ingest.Deps{Journal: h.journal, DeadLetters: h.door, Clock: systemClock(), Random: rand.Reader}), m: a.metrics, traces: a.traces,
+		next: ingest.New(ingest.Deps{
+			Journal: h.journal, DeadLetters: h.door, Clock: systemClock(), Random: rand.Reader,
+			Limits: h.limits, Queue: h.queue, Owners: owners{h.registry},
+		}), throttle: h.throttle, m: a.metrics, traces: a.traces,
 	}
 	var err error
 	if h.accounts, err = Accounts(a.cfg, h.db); err != nil {
@@ -225,7 +242,7 @@ func (a *App) wireUseCases(ctx context.Context, h *house) error {
 	}
 	h.sources = sunsources.New(sunsources.Deps{
 		Sources: sqldb.NewSunSources(h.db), Groups: sqldb.NewPowerGroups(h.db), Erasures: sqldb.NewErasures(h.db), Prices: sqldb.NewTariffs(h.db),
-		Credentials: h.credentials, Telemetry: eraser{h.archive, h.letters}, Transactions: h.db, Outbox: h.feed.Outbox(), Feed: h.feed,
+		Credentials: h.credentials, Telemetry: eraser{h.archive, h.letters}, Transactions: h.transactions, Outbox: h.outbox, Feed: h.changes,
 		Audit: sqldb.NewAuditLog(h.db), Clock: systemClock(), Random: rand.Reader,
 		Deferred: func(err error) {
 			a.log.WarnContext(ctx, "telemetry of a deleted source is left, it will be erased later", "error", err)
@@ -249,7 +266,7 @@ func (a *App) wireBroker(_ context.Context, h *house) error {
 	if a.mqtt == nil && a.mqttTLS == nil {
 		return nil
 	}
-	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Usage: h.usage, Log: a.log})
+	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Usage: h.usage, Limits: countedLimits{h.limits, h.throttle, "mqtt"}, Log: a.log})
 	h.feed.Subscribe(broker.Apply)
 	a.observeBroker(broker)
 	a.parts.add("MQTT broker", 15*time.Second, func(ctx context.Context) error {
@@ -269,6 +286,7 @@ func (a *App) wireSubscriber(_ context.Context, h *house) error {
 	}
 	subscriber, err := mqtt.NewSubscriber(mqtt.SubscriberConfig{
 		URL: credential.NewSecret(a.cfg.MQTTURL), Group: a.cfg.MQTTGroup, Name: name, Connections: a.cfg.MQTTConnections,
+		Window: uint16(a.cfg.MQTTWindow), SessionExpiry: a.cfg.MQTTSessionExpiry, Leave: a.cfg.MQTTLeave, //nolint:gosec // checked
 	}, mqtt.SubscriberDeps{Sources: h.registry, Ingest: h.ingest, Log: a.log})
 	if err != nil {
 		return &SettingError{Setting: "mqtt-url", Got: Masked(a.cfg.MQTTURL), Want: err.Error()}
@@ -294,10 +312,11 @@ func (a *App) wireHTTP(h *house, version string) error {
 		Telemetry:   query.New(query.Deps{Sources: sqldb.NewSunSources(h.db), Archive: h.archive}),
 		DeadLetters: letterUseCases(h, h.ingest.next),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,
-		Webhook: webhook.New(webhook.Config{Rate: a.cfg.WebhookRate}, webhook.Deps{
-			Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Clock: systemClock(), Log: a.log,
+		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
+			Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Log: a.log,
 		}),
-		Clock: systemClock(), Random: rand.Reader, Log: a.log, Ready: a.Ready, Metrics: a.metrics.Handler(),
+		Internal: a.internalRoutes(h),
+		Clock:    systemClock(), Random: rand.Reader, Log: a.log, Ready: a.Ready, Metrics: a.metrics.Handler(),
 		Observe: func(o httpapi.Observation) { a.metrics.Request(o.Method, o.Route, o.Status, o.Took) },
 	})
 	if err != nil {

@@ -1,6 +1,12 @@
 package webhook
 
-import "ampra/modules/telemetry/ingest"
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+
+	"ampra/modules/telemetry/ingest"
+)
 
 // receipt is the answer to a request that was taken.
 type receipt struct {
@@ -29,6 +35,16 @@ func receiptOf(r ingest.Receipt) receipt {
 		answer.Warnings[i] = warning(one)
 	}
 	return answer
+}
+
+// encode writes the answer; mostly there is nothing to say but a number.
+func encode(r ingest.Receipt) ([]byte, error) {
+	if len(r.Rejected) > 0 || len(r.Warnings) > 0 {
+		return json.Marshal(receiptOf(r))
+	}
+	body := append(make([]byte, 0, 64), `{"accepted":`...)
+	body = strconv.AppendInt(body, int64(r.Accepted), 10)
+	return append(body, `,"rejected":[],"warnings":[]}`...), nil
 }
 
 // unreadable is the problem of a request of which nothing could be taken: it

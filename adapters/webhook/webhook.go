@@ -5,18 +5,15 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
-	"ampra/core/clock"
 	"ampra/core/credential"
 	"ampra/core/fault"
 	"ampra/modules/credentials"
@@ -33,17 +30,13 @@ type Gate interface {
 
 // Ingest takes deliveries.
 type Ingest interface {
-	// Accept returns when the fate of the delivery is known.
+	// Accept returns when the fate of the delivery is known. TooMany is a source that
+	// is over its limits.
 	Accept(ctx context.Context, d ingest.Delivery) (ingest.Receipt, error)
 }
 
 // Config holds the settings. A zero value stands for the default.
 type Config struct {
-	// Rate is how many requests a second one source may make, 50 by default; Burst
-	// how many at once after a pause, 4 times the rate by default.
-	Rate, Burst int
-	// Sources is of how many sources the rate is remembered, 100,000 by default.
-	Sources int
 	// Time bounds the work on a request, 20 s by default.
 	Time time.Duration
 	// RefusalTime is how long it takes at least until a request is refused, 20 ms by
@@ -52,14 +45,6 @@ type Config struct {
 }
 
 func (c Config) complete() Config {
-	orDefault := func(v *int, otherwise int) {
-		if *v <= 0 {
-			*v = otherwise
-		}
-	}
-	orDefault(&c.Rate, 50)
-	orDefault(&c.Burst, 4*c.Rate)
-	orDefault(&c.Sources, 100_000)
 	if c.Time <= 0 {
 		c.Time = 20 * time.Second
 	}
@@ -73,21 +58,20 @@ func (c Config) complete() Config {
 type Deps struct {
 	Gate   Gate
 	Ingest Ingest
-	Clock  clock.Clock
 	Log    *slog.Logger
 }
 
 // Handler is the route.
 type Handler struct {
-	cfg     Config
-	d       Deps
-	limiter *limiter
+	cfg       Config
+	d         Deps
+	deadlines deadlines
 }
 
 // New returns the route.
 func New(cfg Config, d Deps) *Handler {
 	cfg = cfg.complete()
-	return &Handler{cfg: cfg, d: d, limiter: newLimiter(float64(cfg.Rate), float64(cfg.Burst), cfg.Sources)}
+	return &Handler{cfg: cfg, d: d}
 }
 
 // path is where the route is, as Fiber writes it.
@@ -103,8 +87,7 @@ func (h *Handler) handle(c *fiber.Ctx) error {
 	if len(c.Request().Header.Peek("Content-Encoding")) > 0 {
 		return fault.New(fault.Unsupported, "The body must be sent as it is signed, without a Content-Encoding.")
 	}
-	ctx, cancel := context.WithTimeout(c.UserContext(), h.cfg.Time)
-	defer cancel()
+	ctx := h.deadlines.context(c.UserContext(), began, h.cfg.Time)
 	// What can't be an id is looked up as one that nobody has: the same work.
 	id, err := uuid.Parse(c.Params("id"))
 	if err != nil || len(c.Params("id")) != 36 {
@@ -117,12 +100,9 @@ func (h *Handler) handle(c *fiber.Ctx) error {
 		}
 		return err
 	}
-	if wait := h.limiter.take(id, h.d.Clock.Now()); wait > 0 {
-		return fault.Retry(fault.TooMany, wait, "This source sends more than %d requests a second.", h.cfg.Rate)
-	}
 	receipt, err := h.d.Ingest.Accept(ctx, ingest.Delivery{
 		SourceID: id,
-		Payload:  bytes.Clone(c.BodyRaw()), // it may outlive the request when the journal is slow
+		Payload:  c.BodyRaw(),
 		SignedAt: signedAt, Origin: "webhook", Topic: path + id.String(),
 	})
 	switch {
@@ -135,7 +115,7 @@ func (h *Handler) handle(c *fiber.Ctx) error {
 		h.d.Log.LogAttrs(ctx, slog.LevelDebug, "unknown fields were left out, there are too many",
 			slog.String("source", id.String()), slog.Int("count", receipt.DroppedExtra))
 	}
-	body, err := json.Marshal(receiptOf(receipt))
+	body, err := encode(receipt)
 	if err != nil {
 		return err
 	}
@@ -156,19 +136,20 @@ func pause(ctx context.Context, wait time.Duration) {
 // signatures collects all values of each signature header: one that is sent
 // twice must be seen as two.
 func signatures(c *fiber.Ctx) credential.Signatures {
-	values := func(name string) []string {
-		all := c.Request().Header.PeekAll(name)
-		if len(all) == 0 {
-			return nil
+	var all credential.Signatures
+	for name, value := range c.Request().Header.All() {
+		switch string(name) { // as fasthttp writes names, whatever was sent
+		case "Webhook-Id":
+			all.ID = append(all.ID, string(value))
+		case "Webhook-Timestamp":
+			all.Timestamp = append(all.Timestamp, string(value))
+		case "Webhook-Signature":
+			all.Standard = append(all.Standard, string(value))
+		case "X-Webhook-Signature":
+			all.Plain = append(all.Plain, string(value))
+		case "X-Webhook-Secret":
+			all.PlainAlias = append(all.PlainAlias, string(value))
 		}
-		texts := make([]string, len(all))
-		for i, value := range all {
-			texts[i] = string(value)
-		}
-		return texts
 	}
-	return credential.Signatures{
-		ID: values("Webhook-Id"), Timestamp: values("Webhook-Timestamp"), Standard: values("Webhook-Signature"),
-		Plain: values("X-Webhook-Signature"), PlainAlias: values("X-Webhook-Secret"),
-	}
+	return all
 }

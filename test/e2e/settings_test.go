@@ -63,7 +63,7 @@ func TestAnAddressInUseIsNamed(t *testing.T) {
 func TestLaterPlacesOfASettingWin(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "ampra.yaml")
-	text := "http:\n  listen: :1001\nmqtt.listen: :1002\nlog.level: warn\nwebhook:\n  rate: 7\nroles: [api, ingest, writer, broker]\n"
+	text := "http:\n  listen: :1001\nmqtt.listen: :1002\nlog.level: warn\nlimit:\n  source:\n    readings:\n      rate: 7\nroles: [api, ingest, writer, broker]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestLaterPlacesOfASettingWin(t *testing.T) {
 		t.Fatalf("ended with code %d: %s", got.code, got.err)
 	}
 	for setting, want := range map[string][2]string{
-		"http.listen": {":1001", "file"}, "webhook.rate": {"7", "file"}, "mqtt.listen": {":2002", "environment"},
+		"http.listen": {":1001", "file"}, "limit.source.readings.rate": {"7", "file"}, "mqtt.listen": {":2002", "environment"},
 		"log.level": {"debug", "flag"}, "log.format": {"text", "default"},
 	} {
 		value, from := shown(got.out, setting)

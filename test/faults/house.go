@@ -65,7 +65,7 @@ func (h *house) named(name string) *process {
 // processes, program what they run ("" for this one).
 func build(ctx context.Context, profile, folder string, s *servers, more map[string]string, program string) (*house, error) {
 	h := &house{profile: profile, folder: folder, servers: s, links: map[string]*link{}, program: program}
-	shared := map[string]string{"AMPRA_LOG_LEVEL": "info", "AMPRA_WEBHOOK_RATE": "1000", "AMPRA_MQTT_TLS_LISTEN": ""}
+	shared := map[string]string{"AMPRA_LOG_LEVEL": "info", "AMPRA_LIMIT_SOURCE_READINGS_RATE": "0", "AMPRA_LIMIT_SOURCE_BYTES_RATE": "0", "AMPRA_LIMIT_USER_READINGS_RATE": "0", "AMPRA_LIMIT_USER_BYTES_RATE": "0", "AMPRA_MQTT_TLS_LISTEN": ""}
 	var plan [][2]string
 	if profile == embedded {
 		plan = [][2]string{{"ampra", "api,ingest,writer,broker"}}

@@ -173,7 +173,8 @@ func (h *house) run(ctx context.Context, name, roles string, settings map[string
 	all := map[string]string{
 		"AMPRA_DATA": data, "AMPRA_KEY_FILE": h.records.KeyFile, "AMPRA_POSTGRES_URL": h.records.PostgresURL,
 		"AMPRA_HTTP_LISTEN": s.http, "AMPRA_MQTT_LISTEN": s.mqtt, "AMPRA_MQTT_TLS_LISTEN": "", "AMPRA_LOG_LEVEL": "warn",
-		"AMPRA_ROLES": roles, "AMPRA_WEBHOOK_RATE": "1000000",
+		"AMPRA_ROLES": roles, "AMPRA_LIMIT_SOURCE_READINGS_RATE": "0", "AMPRA_LIMIT_SOURCE_BYTES_RATE": "0",
+		"AMPRA_LIMIT_USER_READINGS_RATE": "0", "AMPRA_LIMIT_USER_BYTES_RATE": "0",
 	}
 	maps.Copy(all, settings)
 	for key, value := range all {

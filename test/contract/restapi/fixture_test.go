@@ -228,7 +228,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
 		Idempotency: s.idempotency, Sealer: sealer, Clock: clock, Random: rand.Reader, Log: logger,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
-			Gate: gate, Clock: clock, Log: logger,
+			Gate: gate, Log: logger,
 			Ingest: intake,
 		}),
 		Ready: func(context.Context) map[string]error { return map[string]error{"records": nil} },
