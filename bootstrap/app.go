@@ -109,8 +109,14 @@ func (a *App) Close() error {
 
 func (a *App) closer(act func() error) { a.closers = append(a.closers, act) }
 
+// readyTime bounds a check of readiness: who asks has less patience than the parts'
+// own clients.
+const readyTime = 3 * time.Second
+
 // Ready checks every part that requests need, by name; nil means that it is well.
 func (a *App) Ready(ctx context.Context) map[string]error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
 	type result struct {
 		name string
 		err  error
