@@ -14,6 +14,10 @@ import (
 // deadPartitions is enough for what is rare.
 const deadPartitions = 1
 
+// deadBytes is how much of the dead letters Kafka keeps: they are drained from
+// it, so that this is the room for a long outage of where they go.
+const deadBytes = 1 << 30
+
 // Setup makes the topics where they are missing and sees that they are as the
 // settings say. It may be called again after an error, and by several processes
 // at once. An error says what is wrong with the cluster.
@@ -60,7 +64,10 @@ func (c *Cluster) makeTopics(ctx context.Context) error {
 		},
 		{
 			Topic: c.deadTopic(), NumPartitions: deadPartitions, ReplicationFactor: c.cfg.Replication,
-			ConfigEntries: settings(4 * c.cfg.Retention),
+			ConfigEntries: append(settings(4*c.cfg.Retention),
+				// A flood does not fill the disk. Whole segments go, so they are small.
+				kafka.ConfigEntry{ConfigName: "retention.bytes", ConfigValue: strconv.Itoa(deadBytes)},
+				kafka.ConfigEntry{ConfigName: "segment.bytes", ConfigValue: strconv.Itoa(deadBytes / 16)}),
 		},
 	}})
 	if err != nil {
