@@ -202,6 +202,9 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 	if err := c.checkOutside(wrong); err != nil {
 		return err
 	}
+	if err := c.checkOutside(wrong); err != nil {
+		return err
+	}
 	return c.checkRoles(wrong)
 }
 
