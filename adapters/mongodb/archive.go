@@ -1,5 +1,6 @@
-// Package mongodb is the archive of readings in MongoDB time-series collections,
-// of a replica set of version 6.0 or newer. It stores what the journal holds and
+// Package mongodb is the archive of readings in MongoDB, of a replica set of version
+// 6.0 or newer: they are written into a plain collection and moved on into a time
+// series. It stores what the journal holds and
 // finds it again; what a reading means and who may see it is decided elsewhere.
 package mongodb
 
@@ -40,6 +41,13 @@ type Config struct {
 	// BatchSize is how many readings go into one insert; 0 means 5,000, with which
 	// the server's cost of a reading is lowest.
 	BatchSize int
+	// MoveEvery is how often what was written is moved on into the time series; 0
+	// means 5 minutes. The more readings of a source come together, the less a move
+	// costs the server.
+	MoveEvery time.Duration
+	// MoveRows is with how many readings a move begins earlier; 0 means 2 million,
+	// about 400 MB.
+	MoveRows int64
 }
 
 // Deps is what an Archive needs of others.
@@ -58,6 +66,7 @@ type Archive struct {
 	// inserter is a token that whoever writes holds: two inserts at a time make
 	// more and smaller buckets, and the server slower.
 	inserter chan *inserter
+	mover    *mover
 }
 
 // New checks the settings. It does not connect: see Setup.
@@ -68,11 +77,17 @@ func New(cfg Config, d Deps) (*Archive, error) {
 	if cfg.BatchSize == 0 {
 		cfg.BatchSize = 5000
 	}
+	if cfg.MoveEvery == 0 {
+		cfg.MoveEvery = 5 * time.Minute
+	}
+	if cfg.MoveRows == 0 {
+		cfg.MoveRows = 2_000_000
+	}
 	switch {
 	case cfg.Database == "" || strings.ContainsAny(cfg.Database, "/\\. \"$*<>:|?\x00"):
 		return nil, fmt.Errorf("%q is no name for a MongoDB database", cfg.Database)
-	case cfg.Timeout < 0, cfg.BatchSize < 0:
-		return nil, errors.New("a timeout or batch size below 0")
+	case cfg.Timeout < 0, cfg.BatchSize < 0, cfg.MoveEvery < 0, cfg.MoveRows < 0:
+		return nil, errors.New("a timeout, batch size or bound of moves below 0")
 	case cfg.Retention != 0 && cfg.Retention < time.Hour:
 		return nil, fmt.Errorf("a retention of %v: an hour is the least, 0 keeps readings for ever", cfg.Retention)
 	}
@@ -91,6 +106,7 @@ func New(cfg Config, d Deps) (*Archive, error) {
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled})
 	a := &Archive{cfg: cfg, log: d.Log, options: o, inserter: make(chan *inserter, 1)}
 	a.inserter <- &inserter{}
+	a.mover = newMover(a)
 	return a, nil
 }
 

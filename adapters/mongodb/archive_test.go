@@ -53,3 +53,27 @@ func TestAnArchiveKeepsItsContract(t *testing.T) {
 	t.Parallel()
 	contract.Archive(t, func(t *testing.T) telemetry.Archive { return newArchive(t, nil) })
 }
+
+// Each reading is somewhere on its way at any time then.
+func TestAnArchiveThatMovesAllTheTimeKeepsItsContract(t *testing.T) {
+	t.Parallel()
+	contract.Archive(t, func(t *testing.T) telemetry.Archive {
+		archive := newArchive(t, func(cfg *mongodb.Config) { cfg.MoveEvery, cfg.BatchSize = 5*time.Millisecond, 20 })
+		keepMoving(t, archive)
+		return archive
+	})
+}
+
+// keepMoving runs a mover until the test ends.
+func keepMoving(t *testing.T, archive *mongodb.Archive) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- archive.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the mover ended with %v", err)
+		}
+	})
+}

@@ -13,7 +13,7 @@ import (
 
 var errRow = errors.New("a stored row is malformed")
 
-// decodeRow reads what appendRow wrote. It copies what it keeps. Fields that it
+// decodeRow reads what appendRow or appendHotRow wrote. It copies what it keeps. Fields that it
 // does not know are passed over: a newer version may have written them.
 func decodeRow(row bson.Raw, source uuid.UUID) (telemetry.Placed, error) {
 	r := telemetry.Placed{Reading: telemetry.Reading{SourceID: source}}
@@ -26,6 +26,11 @@ func decodeRow(row bson.Raw, source uuid.UUID) (telemetry.Placed, error) {
 		name, value := element.Key(), element.Value()
 		var ok bool
 		switch name {
+		case idField:
+			ok = true // the series has one of the server's own
+			if id, hot := hotIDOf(value); hot {
+				r.Timestamp, timed = time.UnixMilli(id.ms()).UTC(), true
+			}
 		case timeField:
 			r.Timestamp, ok = moment(value)
 			timed = ok

@@ -57,6 +57,7 @@ func passingCodes() []int {
 		7,     // HostNotFound
 		24,    // LockTimeout
 		50,    // MaxTimeMSExpired
+		43,    // CursorNotFound
 		63,    // StaleShardVersion
 		64,    // WriteConcernFailed
 		79,    // UnknownReplWriteConcern
@@ -66,6 +67,7 @@ func passingCodes() []int {
 		112,   // WriteConflict
 		133,   // FailedToSatisfyReadPreference
 		134,   // ReadConcernMajorityNotAvailableYet
+		175,   // QueryPlanKilled: the collection was renamed or dropped
 		189,   // PrimarySteppedDown
 		202,   // NetworkInterfaceExceededTimeLimit
 		262,   // ExceededTimeLimit

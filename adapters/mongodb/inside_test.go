@@ -1,6 +1,7 @@
 package mongodb
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -43,6 +44,16 @@ func TestRowsComeBackAsTheyWere(t *testing.T) {
 		row := bson.Raw(appendRow(nil, &want))
 		if err := row.Validate(); err != nil {
 			t.Fatalf("the row is no BSON: %v", err)
+		}
+		hot := appendHotRow(nil, &want)
+		if same := appendSeriesRow(nil, hot); !bytes.Equal(same, row) && len(want.Extra) < 2 { // whose order is any
+			t.Fatalf("a row of hot becomes %v, want %v", bson.Raw(same), row)
+		}
+		if !isHotRow(hot) || isHotRow(row) {
+			t.Fatal("rows of hot are not told from others")
+		}
+		if rapid.Bool().Draw(t, "hot") {
+			row = hot
 		}
 		got, err := decodeRow(row, want.SourceID)
 		if err != nil {
@@ -89,39 +100,13 @@ func FuzzDecodingARowNeverPanics(f *testing.F) {
 		Strings: []telemetry.Line{{}}, Status: &telemetry.Status{},
 	}}
 	f.Add(appendRow(nil, &full))
+	f.Add(appendHotRow(nil, &full))
 	f.Add([]byte{5, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, row []byte) {
 		if _, err := decodeRow(bson.Raw(row), uuid.Nil); err != nil && !errors.Is(err, errRow) {
 			t.Errorf("the error is %v", err)
 		}
 	})
-}
-
-func TestASourceIsSplitOverTwoInsertsOnlyWhenItFillsOne(t *testing.T) {
-	t.Parallel()
-	order := func(counts ...byte) (places []place) {
-		for source, n := range counts {
-			for range n {
-				places = append(places, place{source: [16]byte{byte(source)}})
-			}
-		}
-		return places
-	}
-	for name, c := range map[string]struct {
-		counts []byte
-		want   int
-	}{
-		"all fit":                  {[]byte{3, 4}, 7},
-		"exactly":                  {[]byte{5, 5}, 10},
-		"an edge between sources":  {[]byte{5, 5, 5}, 10},
-		"an edge within a source":  {[]byte{5, 3, 6}, 8},
-		"one source fills it":      {[]byte{12, 3}, 10},
-		"the second fills the one": {[]byte{1, 12}, 1},
-	} {
-		if got := cut(order(c.counts...), 10); got != c.want {
-			t.Errorf("%s: %d go into the insert, want %d", name, got, c.want)
-		}
-	}
 }
 
 func TestTheServersErrorForARowIsThatRowsAlone(t *testing.T) {
@@ -152,7 +137,7 @@ func TestTheServersErrorForARowIsThatRowsAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			source := uuid.New()
-			ins := &inserter{db: db, result: &answers{n: len(c.rows)}, readings: make([]telemetry.Placed, len(c.rows))}
+			ins := &inserter{db: db, into: collection, result: &answers{n: len(c.rows)}, readings: make([]telemetry.Placed, len(c.rows))}
 			for i, kind := range c.rows {
 				r := telemetry.Placed{Reading: telemetry.Reading{SourceID: source, Timestamp: time.UnixMilli(int64(1e12) + int64(i)).UTC()}}
 				row := appendRow(nil, &r)
@@ -162,7 +147,7 @@ func TestTheServersErrorForARowIsThatRowsAlone(t *testing.T) {
 				}
 				from := len(ins.rows)
 				ins.rows = append(ins.rows, row...)
-				ins.spans = append(ins.spans, span{from, len(ins.rows), i})
+				ins.spans = append(ins.spans, span{from, len(ins.rows), []place{{index: i}}})
 			}
 			ins.insert(t.Context(), ins.spans)
 			for i := range c.rows {

@@ -36,21 +36,6 @@ func (a *Archive) History(ctx context.Context, query telemetry.Span) ([]telemetr
 	return found, nil
 }
 
-// Erase removes all readings of a source.
-func (a *Archive) Erase(ctx context.Context, source uuid.UUID) error {
-	db, err := a.open()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
-	defer cancel()
-	_, err = db.Collection(collection).DeleteMany(ctx, bson.D{{Key: "meta.source", Value: sourceValue(source)}})
-	if err != nil {
-		return fmt.Errorf("erasing readings: %w", translate(err))
-	}
-	return nil
-}
-
 func sourceValue(source uuid.UUID) bson.Binary {
 	return bson.Binary{Subtype: bson.TypeBinaryUUID, Data: source[:]}
 }
@@ -66,13 +51,22 @@ func (a *Archive) find(ctx context.Context, query telemetry.Span) ([]telemetry.R
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
+	whole := bounds(query)
+	fresh := whole
+	if a.cfg.Retention > 0 { // the server deletes only from the series
+		fresh.from = max(fresh.from, time.Now().Add(-a.cfg.Retention).UnixMilli())
+	}
+	waiting, err := wait(ctx, db, fresh)
+	if err != nil {
+		return nil, err
+	}
 	var found []telemetry.Reading
-	for _, part := range split(query, time.Now()) {
+	for _, part := range split(whole, time.Now()) {
 		part.Limit = query.Limit - len(found)
 		if part.Limit == 0 || part.isEmpty() {
 			continue
 		}
-		if found, err = scan(ctx, db, part, found); err != nil {
+		if found, err = scan(ctx, db, part, waiting, found); err != nil {
 			return nil, err
 		}
 	}
@@ -93,10 +87,7 @@ const (
 
 func (p part) isEmpty() bool { return p.from >= p.to }
 
-// split cuts a span in two: what probably is enough for the limit, and the rest.
-// The server reads some megabytes of buckets ahead of what it is asked for,
-// unless the question itself is bounded.
-func split(query telemetry.Span, now time.Time) []part {
+func bounds(query telemetry.Span) part {
 	whole := part{Span: query, from: minMS, to: maxMS}
 	if !query.From.IsZero() {
 		whole.from = ceilMS(query.From)
@@ -104,13 +95,20 @@ func split(query telemetry.Span, now time.Time) []part {
 	if !query.To.IsZero() {
 		whole.to = ceilMS(query.To)
 	}
+	return whole
+}
+
+// split cuts a span in two: what probably is enough for the limit, and the rest.
+// The server reads some megabytes of buckets ahead of what it is asked for,
+// unless the question itself is bounded.
+func split(whole part, now time.Time) []part {
 	const usual = 5 * 60_000 // milliseconds between two readings
-	near := max((24 * time.Hour).Milliseconds(), int64(min(query.Limit, 1e6))*usual)
+	near := max((24 * time.Hour).Milliseconds(), int64(min(whole.Limit, 1e6))*usual)
 	var edge int64
 	switch {
-	case query.Order == telemetry.NewestFirst && whole.to != maxMS:
+	case whole.Order == telemetry.NewestFirst && whole.to != maxMS:
 		edge = slotOf(whole.to - near)
-	case query.Order == telemetry.NewestFirst:
+	case whole.Order == telemetry.NewestFirst:
 		edge = slotOf(now.UnixMilli() - near)
 	case whole.from != minMS:
 		edge = slotOf(whole.from + near)
@@ -120,7 +118,7 @@ func split(query telemetry.Span, now time.Time) []part {
 	edge = min(max(edge, whole.from), whole.to)
 	older, newer := whole, whole
 	older.to, newer.from = edge, edge
-	if query.Order == telemetry.NewestFirst {
+	if whole.Order == telemetry.NewestFirst {
 		return []part{newer, older}
 	}
 	return []part{older, newer}
@@ -135,9 +133,10 @@ func ceilMS(t time.Time) int64 {
 	return ms
 }
 
-// scan appends the readings of a span to found. It reads slot by slot, which is
-// an index's order, and sorts and merges what is in each.
-func scan(ctx context.Context, db *mongo.Database, p part, found []telemetry.Reading) ([]telemetry.Reading, error) {
+// scan appends the readings of a span to found. It reads the series slot by slot,
+// which is an index's order, and sorts and merges what is in each, together with
+// what waits.
+func scan(ctx context.Context, db *mongo.Database, p part, w *waiting, found []telemetry.Reading) ([]telemetry.Reading, error) {
 	direction := 1
 	if p.Order == telemetry.NewestFirst {
 		direction = -1
@@ -161,6 +160,7 @@ func scan(ctx context.Context, db *mongo.Database, p part, found []telemetry.Rea
 			continue
 		}
 		if slot := slotOf(ms); slot != group.slot {
+			w.give(p.edge(slot), group)
 			if found = group.flush(found, end); len(found) == end {
 				return found, nil
 			}
@@ -171,7 +171,24 @@ func scan(ctx context.Context, db *mongo.Database, p part, found []telemetry.Rea
 	if err := cursor.Err(); err != nil {
 		return nil, translate(err)
 	}
+	w.give(p.end(), group)
 	return group.flush(found, end), nil
+}
+
+// edge is where a slot begins for one who comes in the order of the span.
+func (p part) edge(slot int64) int64 {
+	if p.Order == telemetry.NewestFirst {
+		return slot + slotLength.Milliseconds()
+	}
+	return slot
+}
+
+// end is where the part ends for one who comes in its order.
+func (p part) end() int64 {
+	if p.Order == telemetry.NewestFirst {
+		return p.from
+	}
+	return p.to
 }
 
 // filter asks for whole slots. A bound of time in it would make the server sort

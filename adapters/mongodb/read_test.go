@@ -1,6 +1,7 @@
 package mongodb_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -90,6 +91,7 @@ func TestTheLatestOfALiveSourceReadsADayAtMost(t *testing.T) {
 		batch = append(batch, p)
 	}
 	write(t, archive, batch...)
+	moveAll(t, archive)
 	db := database(t, url, name)
 	if err := db.RunCommand(t.Context(), bson.D{{Key: "profile", Value: 2}}).Err(); err != nil {
 		t.Skipf("the server does not profile: %v", err)
@@ -125,8 +127,40 @@ func TestASourceThatIsSilentForYearsHasALatest(t *testing.T) {
 	old := place(source, 0, 7)
 	old.Timestamp = time.Date(2003, time.July, 1, 3, 4, 5, 6e6, time.UTC)
 	write(t, archive, old)
+	moveAll(t, archive)
 	latest, err := archive.Latest(t.Context(), source)
 	if err != nil || !latest.Timestamp.Equal(old.Timestamp) {
 		t.Errorf("the latest is of %s, %v", latest.Timestamp, err)
+	}
+}
+
+// moveAll runs a mover until everything is in the series.
+func moveAll(t testing.TB, archive *mongodb.Archive) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ended := make(chan error, 1)
+	go func() { ended <- archive.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the mover ended with %v", err)
+		}
+	}()
+	for {
+		if err := archive.MoveSoon(ctx); err != nil {
+			t.Fatalf("asking for a move: %v", err)
+		}
+		waiting, err := archive.Waiting(ctx)
+		if err != nil {
+			t.Fatalf("counting what waits: %v", err)
+		}
+		if waiting == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%d readings are not moved", waiting)
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }

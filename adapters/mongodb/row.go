@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"ampra/core/telemetry"
@@ -16,7 +17,7 @@ import (
 // three times and often holds but a few readings. They are on disk: none may
 // change its meaning.
 //
-//	timestamp, meta {source, slot}
+//	timestamp, meta {source, slot}; in hot and moving: _id, see hotID
 //	r         when it was received
 //	p, o, i   its position in the journal: partition, offset, index (left out at 0)
 //	...       its values, named as fieldNames says
@@ -70,16 +71,22 @@ const (
 // insert of thousands, through the driver's encoder, costs the client several
 // times as much.
 func appendRow(dst []byte, r *telemetry.Placed) []byte {
-	ms := r.Timestamp.UnixMilli()
 	dst, at := startDocument(dst)
+	dst = appendIdentity(dst, r.SourceID, r.Timestamp.UnixMilli())
+	return endDocument(appendMeasured(dst, r), at)
+}
+
+// appendIdentity appends the time and the meta field.
+func appendIdentity(dst []byte, source uuid.UUID, ms int64) []byte {
 	dst = appendTime(dst, timeField, ms)
 	dst, meta := startDocument(appendHeader(dst, bson.TypeEmbeddedDocument, metaField))
-	dst = appendHeader(dst, bson.TypeBinary, "source")
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(r.SourceID)))
-	dst = append(dst, bson.TypeBinaryUUID)
-	dst = append(dst, r.SourceID[:]...)
+	dst = append(appendBinary(dst, "source", bson.TypeBinaryUUID, len(source)), source[:]...)
 	dst = appendTime(dst, "slot", slotOf(ms))
-	dst = endDocument(dst, meta)
+	return endDocument(dst, meta)
+}
+
+// appendMeasured appends all fields after the identity.
+func appendMeasured(dst []byte, r *telemetry.Placed) []byte {
 	dst = appendTime(dst, receivedField, r.ReceivedAt.UnixMilli())
 	dst = appendHeader(dst, bson.TypeInt32, partitionField)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(r.Position.Partition)) //nolint:gosec // two's complement is BSON's
@@ -101,7 +108,7 @@ func appendRow(dst []byte, r *telemetry.Placed) []byte {
 	if len(r.Extra) > 0 {
 		dst = appendExtra(dst, r.Extra)
 	}
-	return endDocument(dst, at)
+	return dst
 }
 
 func appendLines(dst []byte, name string, lines []telemetry.Line) []byte {
@@ -187,6 +194,12 @@ func appendIndex(dst []byte, kind bson.Type, i int) []byte {
 	dst = append(dst, byte(kind))
 	dst = strconv.AppendInt(dst, int64(i), 10)
 	return append(dst, 0)
+}
+
+// appendBinary is the header of so many bytes.
+func appendBinary(dst []byte, name string, subtype byte, length int) []byte {
+	dst = binary.LittleEndian.AppendUint32(appendHeader(dst, bson.TypeBinary, name), uint32(length)) //nolint:gosec // as above
+	return append(dst, subtype)
 }
 
 func appendTime(dst []byte, name string, ms int64) []byte {

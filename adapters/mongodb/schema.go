@@ -8,9 +8,10 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// The collection. Its meta field is {source, slot}: the source as a binary UUID,
+// The time series. Its meta field is {source, slot}: the source as a binary UUID,
 // by which its readings are erased, and the start of the reading's slot.
 const (
 	collection = "readings"
@@ -60,7 +61,13 @@ func setup(ctx context.Context, db *mongo.Database, retention time.Duration) err
 	if err != nil {
 		return fmt.Errorf("making the index: %w", translate(err))
 	}
-	return nil
+	_, err = db.Collection(erasedCollection).Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys: bson.D{{Key: erasedField, Value: 1}}, Options: options.Index().SetExpireAfterSeconds(int32(erasedKept / time.Second)),
+	})
+	if err != nil {
+		return fmt.Errorf("making the index of erased sources: %w", translate(err))
+	}
+	return translate(makeState(ctx, db))
 }
 
 // checkServer refuses a server that cannot keep the archive's promises.

@@ -27,7 +27,7 @@ const (
 // for each. A passing error is a fault Unavailable for every reading that is not
 // known to be stored; some of these may be stored all the same, and writing them
 // again changes nothing. A reading that the server refuses has an error of its
-// own, and the others are stored.
+// own, and the others are stored. They come into hot; see Run for how they get on.
 func (a *Archive) Write(ctx context.Context, readings []telemetry.Placed) []error {
 	if len(readings) == 0 {
 		return nil
@@ -79,9 +79,12 @@ type inserter struct {
 	command []byte
 	// direct numbers the readings that no journal numbered.
 	direct int64
+	// taken is how often in a row an insert met rows that were there.
+	taken int
 
 	// of the write that is under way
 	db       *mongo.Database
+	into     string // the collection
 	readings []telemetry.Placed
 	result   *answers
 }
@@ -93,14 +96,17 @@ type place struct {
 	index  int
 }
 
-// span is a row's bytes, and the index of its reading.
-type span struct{ from, to, index int }
+// span is a row's bytes, and the readings that are in it.
+type span struct {
+	from, to int
+	of       []place
+}
 
 // maxKept is how much of a buffer is kept for the next write.
 const maxKept = 4 << 20
 
 func (ins *inserter) begin(db *mongo.Database, readings []telemetry.Placed, result *answers) {
-	ins.db, ins.readings, ins.result = db, readings, result
+	ins.db, ins.into, ins.readings, ins.result = db, hotCollection, readings, result
 	// The offset of readings without a journal says in which order they were
 	// written. The clock carries it on over a restart.
 	ins.direct = max(ins.direct+1, time.Now().UnixNano())
@@ -115,8 +121,8 @@ func (ins *inserter) end() {
 	}
 }
 
-// run inserts all readings, sorted by source and time: what an insert costs the
-// server is the number of buckets that it touches.
+// run inserts all readings, sorted by source and time, which is the order of the
+// index.
 func (ins *inserter) run(ctx context.Context, batch int) {
 	ins.order = ins.order[:0]
 	for i := range ins.readings {
@@ -127,53 +133,71 @@ func (ins *inserter) run(ctx context.Context, batch int) {
 		return cmp.Or(bytes.Compare(a.source[:], b.source[:]), cmp.Compare(a.ms, b.ms), cmp.Compare(a.index, b.index))
 	})
 	for rest := ins.order; len(rest) > 0; {
-		n := cut(rest, batch)
-		n = ins.encode(rest[:n])
+		n := ins.encode(rest[:min(batch, len(rest))])
+		ins.taken = 0
 		ins.insert(ctx, ins.spans)
 		rest = rest[n:]
 	}
 }
 
-// cut is how many of the places go into one insert. A source is not split over
-// two unless it fills one alone.
-func cut(order []place, batch int) int {
-	if len(order) <= batch {
-		return len(order)
-	}
-	n := batch
-	for n > 0 && order[n-1].source == order[n].source {
-		n--
-	}
-	if n == 0 {
-		return batch
-	}
-	return n
-}
-
 // encode makes rows of the first places and returns of how many: of all, unless
-// they are too large together.
+// they are too large together. Readings of one identity become one row.
 func (ins *inserter) encode(order []place) int {
 	ins.rows, ins.spans = ins.rows[:0], ins.spans[:0]
-	for n, p := range order {
-		r := ins.readings[p.index]
-		if r.Position.Partition == telemetry.Direct {
-			r.Position.Offset, r.Position.Index = ins.direct, int32(p.index) //nolint:gosec // a write is far smaller
-		}
+	for n := 0; n < len(order); {
+		of := together(order[n:])
+		r := ins.reading(of)
 		from := len(ins.rows)
-		ins.rows = appendRow(ins.rows, &r)
+		ins.rows = appendHotRow(ins.rows, &r)
 		size := len(ins.rows) - from
 		switch {
 		case size > maxRowBytes:
 			ins.rows = ins.rows[:from]
-			ins.result.set(p.index, fault.New(fault.TooLarge, "The reading takes %d bytes, %d are the most.", size, maxRowBytes))
+			ins.answer(of, fault.New(fault.TooLarge, "The reading takes %d bytes, %d are the most.", size, maxRowBytes))
 		case from > 0 && len(ins.rows) > maxInsertBytes:
 			ins.rows = ins.rows[:from]
 			return n
 		default:
-			ins.spans = append(ins.spans, span{from, len(ins.rows), p.index})
+			ins.spans = append(ins.spans, span{from, len(ins.rows), of})
 		}
+		n += len(of)
 	}
 	return len(order)
+}
+
+// together are the first places, as long as they have one identity.
+func together(order []place) []place {
+	n := 1
+	for n < len(order) && order[n].source == order[0].source && order[n].ms == order[0].ms {
+		n++
+	}
+	return order[:n]
+}
+
+// reading is what the readings of one identity are together.
+func (ins *inserter) reading(of []place) telemetry.Placed {
+	placed := func(p place) telemetry.Placed {
+		r := ins.readings[p.index]
+		if r.Position.Partition == telemetry.Direct {
+			r.Position.Offset, r.Position.Index = ins.direct, int32(p.index) //nolint:gosec // a write is far smaller
+		}
+		return r
+	}
+	if len(of) == 1 {
+		return placed(of[0])
+	}
+	rows := make([]telemetry.Placed, len(of))
+	for i, p := range of {
+		rows[i] = placed(p)
+	}
+	return merge(rows)
+}
+
+// answer notes an error for readings.
+func (ins *inserter) answer(of []place, err error) {
+	for _, p := range of {
+		ins.result.set(p.index, err)
+	}
 }
 
 // insert writes rows and notes the errors. First in order, which costs the
@@ -189,7 +213,7 @@ func (ins *inserter) insert(ctx context.Context, rows []span) {
 		ins.insert(ctx, rows[:half])
 		ins.insert(ctx, rows[half:])
 	case !isWrite && ofDocument(err):
-		ins.result.set(rows[0].index, err)
+		ins.answer(rows[0].of, err)
 	case !isWrite:
 		ins.fail(rows, err)
 	default:
@@ -211,6 +235,10 @@ func (ins *inserter) refuse(ctx context.Context, rows []span, refused mongo.Writ
 		ins.fail(rows[first.Index:], first)
 		return
 	}
+	if first.Code == codeDuplicateKey {
+		ins.again(ctx, rows[first.Index:])
+		return
+	}
 	own := []mongo.WriteError{first}
 	rest := rows[first.Index+1:]
 	stored := first.Index
@@ -226,9 +254,9 @@ func (ins *inserter) refuse(ctx context.Context, rows []span, refused mongo.Writ
 		// An error that nobody knows, where nothing at all could be stored, is
 		// more likely the server's than that of every single row.
 		if stored > 0 || ofDocument(e) {
-			ins.result.set(rows[e.Index].index, e)
+			ins.answer(rows[e.Index].of, e)
 		} else {
-			ins.result.set(rows[e.Index].index, unavailable(e))
+			ins.answer(rows[e.Index].of, unavailable(e))
 		}
 	}
 }
@@ -252,7 +280,7 @@ func (ins *inserter) sendRest(ctx context.Context, rows []span) (own []mongo.Wri
 	}
 	for _, e := range refused.WriteErrors {
 		if passing(e) {
-			ins.result.set(rows[e.Index].index, unavailable(e))
+			ins.answer(rows[e.Index].of, unavailable(e))
 		} else {
 			own = append(own, e)
 		}
@@ -264,7 +292,7 @@ func (ins *inserter) sendRest(ctx context.Context, rows []span) (own []mongo.Wri
 func (ins *inserter) fail(rows []span, err error) {
 	failure := unavailable(err)
 	for _, row := range rows {
-		ins.result.set(row.index, failure)
+		ins.answer(row.of, failure)
 	}
 }
 
@@ -274,7 +302,7 @@ func (ins *inserter) send(ctx context.Context, rows []span, ordered bool) error 
 		return nil
 	}
 	b, at := startDocument(ins.command[:0])
-	b = appendText(appendHeader(b, bson.TypeString, "insert"), collection)
+	b = appendText(appendHeader(b, bson.TypeString, "insert"), ins.into)
 	b = appendHeader(b, bson.TypeBoolean, "ordered")
 	if ordered {
 		b = append(b, 1)
