@@ -79,7 +79,7 @@ func (a *App) drainLetters(ctx context.Context, h *house, cluster *kafka.Cluster
 	drain := deadletters.NewDrain(deadletters.DrainConfig{
 		Batch: 200, Linger: 50 * time.Millisecond, RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second,
 	}, deadletters.DrainDeps{
-		Log: log, Letters: h.letters, Sources: existing{h.registry}, Lost: lost,
+		Log: log, Letters: h.letters, Sources: h.registry, Lost: lost,
 		Failed: func(err error) {
 			a.log.WarnContext(ctx, "keeping dead letters failed, it will be tried again", "error", err)
 		},
@@ -107,28 +107,4 @@ func (e eraser) Erase(ctx context.Context, source uuid.UUID) error {
 		}
 	}
 	return err
-}
-
-// existing asks the registry for several sources.
-type existing struct{ registry any }
-
-// Alive tells for each source whether it exists.
-func (e existing) Alive(ctx context.Context, sources []uuid.UUID) ([]bool, error) {
-	if r, ok := e.registry.(deadletters.Sources); ok {
-		return r.Alive(ctx, sources)
-	}
-	r, ok := e.registry.(interface {
-		Alive(ctx context.Context, source uuid.UUID) (bool, error)
-	})
-	if !ok {
-		return nil, errors.New("nobody knows which sources exist")
-	}
-	alive := make([]bool, len(sources))
-	for i, source := range sources {
-		var err error
-		if alive[i], err = r.Alive(ctx, source); err != nil {
-			return nil, err
-		}
-	}
-	return alive, nil
 }

@@ -189,7 +189,7 @@ func (d *DeadLetters) Count(ctx context.Context, source uuid.UUID) (int, error) 
 
 // Amend gives a letter another reason.
 func (d *DeadLetters) Amend(ctx context.Context, source, id uuid.UUID, kind telemetry.LetterKind, reason string) error {
-	kept := telemetry.DeadLetter{Kind: kind, Reason: reason}.Bounded() //nolint:exhaustruct_v5 // what changes
+	kept := telemetry.DeadLetter{Kind: kind, Reason: reason}.Bounded()
 	_, err := d.db.conn(ctx).NewUpdate().Model((*deadLetterRow)(nil)).
 		Set("kind = ?", kept.Kind).Set("reason = ?", kept.Reason).Where("source_id = ? and id = ?", source, id).Exec(ctx)
 	if err != nil {

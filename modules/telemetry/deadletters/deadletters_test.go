@@ -264,10 +264,8 @@ type picky struct {
 }
 
 func (p *picky) Put(ctx context.Context, letters ...telemetry.DeadLetter) error {
-	for _, l := range letters {
-		if p.refuse(l) {
-			return fault.New(fault.TooLarge, "too large")
-		}
+	if slices.ContainsFunc(letters, p.refuse) {
+		return fault.New(fault.TooLarge, "too large")
 	}
 	return p.DeadLetters.Put(ctx, letters...)
 }

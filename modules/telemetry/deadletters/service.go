@@ -107,7 +107,7 @@ func (a Ask) span(source uuid.UUID) (telemetry.LetterSpan, error) {
 
 // A cursor is the place of the last letter that was shown.
 func cursorAfter(last telemetry.LetterPlace) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(last.At.UnixMilli())) //nolint:gosec // bits, not a number
+	b := binary.BigEndian.AppendUint64(nil, uint64(last.At.UnixMilli()))
 	return base64.RawURLEncoding.EncodeToString(append(b, last.ID[:]...))
 }
 
