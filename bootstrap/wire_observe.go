@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"ampra/adapters/httpapi"
 	"ampra/adapters/kafka"
 	"ampra/adapters/mqttbroker"
 	"ampra/adapters/sqldb"
@@ -121,4 +122,18 @@ func (a *App) observeParts() {
 		_ = look(ctx)
 		return again(ctx)
 	})
+}
+
+// unlessSpared is the check of the archive: a process that only takes readings in
+// does without it, since they wait in the journal.
+func (a *App) unlessSpared(ping func(ctx context.Context) error) func(ctx context.Context) error {
+	if a.cfg.Has(RoleAPI) || a.cfg.Has(RoleWriter) {
+		return ping
+	}
+	return func(ctx context.Context) error {
+		if err := ping(ctx); err != nil {
+			return httpapi.Spared{Cause: err}
+		}
+		return nil
+	}
 }

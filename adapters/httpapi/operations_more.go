@@ -144,7 +144,7 @@ func docHealthz() operation {
 func docReadyz() operation {
 	return operation{
 		id: "getReadiness", summary: "Can requests be served", answers: ok(ReadyDto{}),
-		refusals: map[int]string{503: "A part is away; checks names it."},
+		refusals: map[int]string{503: "A part that requests need is away; checks says which, and why in a few words."},
 	}
 }
 

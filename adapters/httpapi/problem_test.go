@@ -99,7 +99,7 @@ func TestReadinessNamesWhatIsAwayAndNotWhy(t *testing.T) {
 	}
 	answer := r.raw(t, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	response, _ := parse(t, answer)
-	if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" || !strings.Contains(answer, `"checks":{"archive":"away","records":"ok"}`) ||
+	if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" || !strings.Contains(answer, `"checks":{"archive":"away: it does not work","records":"ok"}`) ||
 		strings.Contains(answer, "mongodb") {
 		t.Errorf("the answer is %s", answer)
 	}

@@ -99,6 +99,7 @@ func routes() []Route {
 
 		{post, "/api/webhook/sunsource/{id}", anybody, Write, withToken, tagDevices, nil, docWebhook},
 
+		{get, "/", anybody, Read, withToken, tagDocs, (*call).home, docHome},
 		{get, "/api/openapi.json", anybody, Read, withToken, tagDocs, (*call).openAPI, docOpenAPI},
 		{get, "/api/docs", anybody, Read, withToken, tagDocs, (*call).docsPage, docDocsPage},
 		{get, "/api/docs/{file}", anybody, Read, withToken, tagDocs, (*call).docsFile, docDocsFile},

@@ -55,6 +55,7 @@ func access() map[string]row {
 
 		"POST /api/webhook/sunsource/{id}": {401, 401, 401, 0, 401, 401},
 
+		"GET /":                 {200, 200, 200, 0, 200, 200},
 		"GET /api/openapi.json": {200, 200, 200, 0, 200, 200},
 		"GET /api/docs":         {200, 200, 200, 0, 200, 200},
 		"GET /api/docs/{file}":  {200, 200, 200, 0, 200, 200},
