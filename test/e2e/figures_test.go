@@ -44,7 +44,7 @@ func TestAFreshServerIsReadySoonAndSmallWhenIdle(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("memory is measured on Linux only")
 	}
-	if s.child.endsWithin(idleFor) {
+	if s.child.EndsWithin(idleFor) {
 		t.Fatalf("the server ended by itself:\n%s", s.log.tail())
 	}
 	fresh := residentMegabytes(t, s)
@@ -53,14 +53,14 @@ func TestAFreshServerIsReadySoonAndSmallWhenIdle(t *testing.T) {
 		t.Errorf("%.1f MB resident when idle, promised are %d", fresh, idleMegabytes)
 	}
 	firstUser(t, s).add("MQTT", "Roof")
-	s.child.endsWithin(idleFor)
+	s.child.EndsWithin(idleFor)
 	t.Logf("%.1f MB resident %s after a sign-up and a new source", residentMegabytes(t, s), idleFor)
 }
 
 // residentMegabytes is the process's memory that is in RAM now.
 func residentMegabytes(t testing.TB, s *server) float64 {
 	t.Helper()
-	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.child.process.Pid))
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.child.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +91,8 @@ func TestTheDemoShowsAReadingSoonAndItsLinesWorkWhenPasted(t *testing.T) {
 	began := time.Now()
 	demo := spawn(t, cmd)
 	eventually(t, "the demo finds a reading", func() error {
-		if !demo.running() {
-			t.Fatalf("the demo ended with code %d:\n%s", demo.state.ExitCode(), out.tail())
+		if !demo.Running() {
+			t.Fatalf("the demo ended with code %d:\n%s", demo.State.ExitCode(), out.tail())
 		}
 		if !foundSome.MatchString(out.String()) {
 			return fmt.Errorf("no line says so yet:\n%s", out.tail())
@@ -124,8 +124,8 @@ func TestTheDemoShowsAReadingSoonAndItsLinesWorkWhenPasted(t *testing.T) {
 			return nil
 		})
 	}
-	demo.signal(t)
-	if !demo.endsWithin(patience) || demo.state.ExitCode() != 0 {
+	terminate(t, demo)
+	if !demo.EndsWithin(patience) || demo.State.ExitCode() != 0 {
 		t.Fatalf("the demo did not end well after SIGTERM:\n%s", out.tail())
 	}
 	words := strings.Split(strings.TrimSpace(out.String()), "\n")

@@ -39,7 +39,7 @@ func newHunt(t *testing.T, u *user, args ...string) *hunt {
 
 // waits lets a random time pass. It reports whether the fleet still plays.
 func (h *hunt) waits(least, most time.Duration) bool {
-	return !h.fleet.endsWithin(least + time.Duration(h.random.Int64N(int64(most-least))))
+	return !h.fleet.EndsWithin(least + time.Duration(h.random.Int64N(int64(most-least))))
 }
 
 // kill kills a process, and starts it again after a while without it.

@@ -90,10 +90,10 @@ func run(t testing.TB, settings map[string]string, args ...string) result {
 	var out, errs record
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	c := spawn(t, cmd)
-	if !c.endsWithin(patience) {
+	if !c.EndsWithin(patience) {
 		t.Fatalf("ampra %s did not end within %s\n%s%s", strings.Join(args, " "), patience, out.String(), errs.String())
 	}
-	return result{out: out.String(), err: errs.String(), code: c.state.ExitCode()}
+	return result{out: out.String(), err: errs.String(), code: c.State.ExitCode()}
 }
 
 // record keeps what a process writes.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ampra/test/child"
 )
 
 // server is one process of Ampra: its settings, where it listens, and what it
@@ -25,7 +27,7 @@ type server struct {
 	// http, mqtt and mqttTLS are where it listens; they stay over restarts.
 	http, mqtt, mqttTLS string
 	log                 *record
-	child               *child
+	child               *child.Child
 	// startTook is the time from the last start until it was ready.
 	startTook time.Duration
 }
@@ -67,7 +69,7 @@ func (s *server) begin() {
 		if s.t.Failed() {
 			s.t.Logf("the end of what %s said:\n%s", s.name, s.log.tail())
 		}
-		if c.running() {
+		if c.Running() {
 			s.stop()
 		}
 	})
@@ -87,8 +89,8 @@ func (s *server) start() *server {
 func (s *server) awaitReady() {
 	s.t.Helper()
 	eventually(s.t, s.name+" gets ready", func() error {
-		if !s.child.running() {
-			s.t.Fatalf("%s ended with code %d before it was ready:\n%s", s.name, s.child.state.ExitCode(), s.log.tail())
+		if !s.child.Running() {
+			s.t.Fatalf("%s ended with code %d before it was ready:\n%s", s.name, s.child.State.ExitCode(), s.log.tail())
 		}
 		return s.ready()
 	})
@@ -118,17 +120,17 @@ func (s *server) ready() error {
 // stop ends the process in order and sees that it says so.
 func (s *server) stop() {
 	s.t.Helper()
-	s.child.signal(s.t)
-	if !s.child.endsWithin(patience) {
+	terminate(s.t, s.child)
+	if !s.child.EndsWithin(patience) {
 		s.t.Fatalf("%s did not end within %s of SIGTERM:\n%s", s.name, patience, s.log.tail())
 	}
-	if code := s.child.state.ExitCode(); code != 0 {
+	if code := s.child.State.ExitCode(); code != 0 {
 		s.t.Fatalf("%s ended with code %d after SIGTERM, want 0:\n%s", s.name, code, s.log.tail())
 	}
 }
 
 // kill ends the process with SIGKILL.
-func (s *server) kill() { s.child.kill() }
+func (s *server) kill() { s.child.Kill() }
 
 // ports hands out each port once.
 type ports struct {

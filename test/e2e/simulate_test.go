@@ -6,11 +6,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ampra/test/child"
 )
 
 // simulation is a run of "ampra simulate".
 type simulation struct {
-	*child
+	*child.Child
 	t   testing.TB
 	out *record
 }
@@ -26,7 +28,7 @@ func simulate(u *user, args ...string) *simulation {
 		"simulate", "--url", u.server.url(), "--email", u.email, "--password", u.password,
 	}, args...)...)
 	cmd.Stdout, cmd.Stderr = s.out, s.out
-	s.child = spawn(u.t, cmd)
+	s.Child = spawn(u.t, cmd)
 	return s
 }
 
@@ -36,7 +38,7 @@ var lastLine = regexp.MustCompile(`^sent (\d+), acknowledged (\d+), found (\d+),
 // that every acknowledged reading was found once.
 func (s *simulation) wait(limit time.Duration) counts {
 	s.t.Helper()
-	if !s.endsWithin(limit) {
+	if !s.EndsWithin(limit) {
 		s.t.Fatalf("the simulator did not end within %s:\n%s", limit, s.out.tail())
 	}
 	lines := strings.Split(strings.TrimSpace(s.out.String()), "\n")
@@ -47,15 +49,15 @@ func (s *simulation) wait(limit time.Duration) counts {
 		}
 	}
 	if found == nil {
-		s.t.Fatalf("the simulator ended with code %d and without its counts:\n%s", s.state.ExitCode(), s.out.tail())
+		s.t.Fatalf("the simulator ended with code %d and without its counts:\n%s", s.State.ExitCode(), s.out.tail())
 	}
 	var numbers [5]int
 	for i := range numbers {
 		numbers[i], _ = strconv.Atoi(found[i+1])
 	}
 	c := counts{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]}
-	if c.lost != 0 || c.twice != 0 || c.acknowledged != c.found || s.state.ExitCode() != 0 {
-		s.t.Errorf("the simulator ended with code %d:\n%s", s.state.ExitCode(), s.out.tail())
+	if c.lost != 0 || c.twice != 0 || c.acknowledged != c.found || s.State.ExitCode() != 0 {
+		s.t.Errorf("the simulator ended with code %d:\n%s", s.State.ExitCode(), s.out.tail())
 	}
 	return c
 }

@@ -11,7 +11,7 @@ func TestAnOrderlyStopLeavesNothingBehindWhileDevicesSend(t *testing.T) {
 		u := firstUser(t, h.api())
 		s := simulate(u, "--sources", "6", "--days", "1", "--speed", "9600", "--keep", "--max-outage", "60s")
 		round := 0
-		for all := h.all(); round < 4 && !s.endsWithin(time.Second); round++ {
+		for all := h.all(); round < 4 && !s.EndsWithin(time.Second); round++ {
 			one := all[round%len(all)]
 			began := time.Now()
 			one.stop() // which wants exit code 0
@@ -51,10 +51,10 @@ func TestASimulatorThatIsStoppedStillCountsWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	u := firstUser(t, embedded(t, nil).startAll().api())
 	s := simulate(u, "--sources", "4", "--interval", "100ms")
-	if s.endsWithin(2 * time.Second) {
+	if s.EndsWithin(2 * time.Second) {
 		t.Fatalf("the simulator ended by itself:\n%s", s.out.tail())
 	}
-	s.signal(t)
+	terminate(t, s.Child)
 	if got := s.wait(patience); got.acknowledged == 0 {
 		t.Errorf("%+v, want some acknowledged", got)
 	}

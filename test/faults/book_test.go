@@ -130,7 +130,7 @@ func TestAPlanIsDrawnAgainFromItsSeed(t *testing.T) {
 	t.Parallel()
 	on := targets{processes: []string{"api", "writer"}, servers: []string{"Kafka"}, links: []string{"devices", "ampra-kafka"}}
 	plan := func(seed uint64) string { return describe(draw(random(seed), on, 20*time.Second, 24)) }
-	if plan(1) != plan(1) {
+	if first, again := plan(1), plan(1); first != again {
 		t.Error("two plans of one seed differ")
 	}
 	if plan(1) == plan(2) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,8 +67,10 @@ func fullOnce(ctx context.Context, t *trial, r *result, h *house, f *fleet, ball
 	if s.lasts(ctx, 10*time.Second) == 0 {
 		r.complain(errors.New("nothing was acknowledged within 10 s of room"))
 	}
-	if status, text, err := h.api().ask(ctx, "/readyz"); err != nil || status != 200 {
-		r.complain(fmt.Errorf("with room again /readyz says %d: %s %v", status, text, err))
+	status, text, err := h.api().ask(ctx, "/readyz")
+	r.complain(err)
+	if status != http.StatusOK {
+		r.complain(fmt.Errorf("with room again /readyz says %d: %s", status, text))
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ const hookBatch = 20
 func newHookSender(url, name string, secret credential.Secret, plain bool, t *troubles) *hookSender {
 	return &hookSender{
 		url: url, name: name, secret: secret, plain: plain, troubles: t, waiting: make(chan posted, 2*hookBatch),
-		client: &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}},
+		client: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}},
 	}
 }
 
@@ -78,11 +78,9 @@ func (s *hookSender) deliver(ctx context.Context, batch []posted, standard bool)
 	}
 	body = append(body, ']')
 	id := "msg_" + rand.Text()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	for wait := 50 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, time.Second) {
 		status, answer, err := s.post(ctx, body, id, standard)
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case err != nil:
 			s.troubles.passing.Add(1)
 		case status == http.StatusAccepted:
@@ -102,10 +100,9 @@ func (s *hookSender) deliver(ctx context.Context, batch []posted, standard bool)
 		default:
 			return fmt.Errorf("answered with %d: %s", status, answer)
 		}
-		if pause(ctx, wait) != nil {
-			return nil
-		}
+		_ = pause(ctx, wait)
 	}
+	return nil
 }
 
 func (s *hookSender) post(ctx context.Context, body []byte, id string, standard bool) (status int, answer []byte, err error) {

@@ -328,7 +328,7 @@ func (s *servers) stores(ctx context.Context, folder string) (map[string]string,
 	}
 	records, err := url.Parse(s.own[stack.OwnPostgres].Address)
 	if err != nil {
-		return nil, errors.New("PostgreSQL's address is no URL") //nolint:staticcheck // a name
+		return nil, errors.New("PostgreSQL's address is no URL")
 	}
 	records.Host, records.Path = s.links["ampra-postgresql"].address, "/"+name
 	key := filepath.Join(folder, "key")

@@ -155,7 +155,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 }
 
 // errLacking says that the machine lacks what a scenario needs.
-var errLacking = errors.New("this machine lacks something") //nolint:gochecknoglobals // a value to compare with
+var errLacking = errors.New("this machine lacks something")
 
 // trial is one run of this program.
 type trial struct {
@@ -228,7 +228,7 @@ func (t *trial) rounds(ctx context.Context, profile string, tell func(result)) e
 		if ctx.Err() != nil {
 			break
 		}
-		seed := t.o.seed + uint64(i) //nolint:gosec // a count
+		seed := t.o.seed + uint64(i)
 		fmt.Fprintf(t.out, "%s  %s, round %d of %d, seed %d\n", time.Now().Format(time.TimeOnly), profile, i+1, t.o.rounds, seed)
 		r := h.round(ctx, seed, t.o, t.say)
 		tell(r)

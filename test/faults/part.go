@@ -63,7 +63,7 @@ func (p *process) start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(program, "serve") //nolint:gosec,noctx // this program itself; it ends with it
+	cmd := exec.Command(program, "serve") //nolint:noctx // this program itself; it ends with it
 	for _, line := range os.Environ() {
 		if !strings.HasPrefix(line, "AMPRA_") {
 			cmd.Env = append(cmd.Env, line)

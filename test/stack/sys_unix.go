@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -61,7 +62,7 @@ func continueGroup(p *os.Process) error { return signalGroup(p, syscall.SIGCONT)
 
 func signalGroup(p *os.Process, s syscall.Signal) error {
 	err := syscall.Kill(-p.Pid, s)
-	if err == syscall.ESRCH { //nolint:errorlint // a bare errno; all have ended
+	if errors.Is(err, syscall.ESRCH) { // all have ended
 		return nil
 	}
 	return err

@@ -1,9 +1,0 @@
-package e2e
-
-import "syscall"
-
-// diesWithItsParent ends a child also when the test binary is killed or panics.
-// The kernel takes the end of the thread that started the child for its parent's.
-func diesWithItsParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}
