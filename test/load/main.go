@@ -46,7 +46,7 @@ type settings struct {
 
 // caseNames are all cases, in the order in which they are run.
 func caseNames() []string {
-	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth"}
+	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth", "overload"}
 }
 
 // parse reads the flags.
@@ -177,7 +177,7 @@ func measureAll(ctx context.Context, opt settings, out, errs io.Writer) (err err
 	}
 	acts := map[string]func(context.Context) error{
 		"mqtt": b.mqttCase, "mosquitto": b.mosquittoCase, "embedded": b.embeddedCase, "limits": b.limitsCase,
-		"webhook": b.webhookCase, "drain": b.drainCase, "storm": b.stormCase, "growth": b.growthCase,
+		"webhook": b.webhookCase, "drain": b.drainCase, "storm": b.stormCase, "growth": b.growthCase, "overload": b.overloadCase,
 	}
 	for _, name := range opt.cases {
 		if failed := acts[name](ctx); failed != nil {
