@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -195,4 +196,75 @@ func moreThan(n *atomic.Int64, want int64) error {
 		return fmt.Errorf("%d of %d", got, want)
 	}
 	return nil
+}
+
+// With no limits at all, one device that sends at QoS 0 as fast as its connection
+// takes delays nobody else by more than a second.
+func TestADeviceThatFloodsDelaysNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := embedded(t, map[string]string{
+		"AMPRA_LOG_LEVEL": "warn", "AMPRA_LIMIT_SOURCE_READINGS_RATE": "0", "AMPRA_LIMIT_SOURCE_BYTES_RATE": "0",
+		"AMPRA_LIMIT_USER_READINGS_RATE": "0", "AMPRA_LIMIT_USER_BYTES_RATE": "0",
+	}).startAll().api()
+	u := firstUser(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer cancel()
+
+	flooder := u.add("MQTT", "Flooder")
+	conn := dial(t, s.mqtt)
+	flood, code := connect3(t, conn, flooder.signIn())
+	if code != 0 {
+		t.Fatalf("the flooder is refused with %d", code)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	var sent atomic.Int64
+	base := time.Now().Add(-48 * time.Hour).UnixMilli()
+	working.Go(func() {
+		for ctx.Err() == nil {
+			flood.write(0x30, fmt.Appendf(field(*flooder.Details.Topic), `{"timestamp": %d, "acPowerWatts": 5}`, base+sent.Add(1)))
+		}
+	})
+	const quiet, each = 10, 20
+	took := make(chan time.Duration, quiet*each)
+	for i := range quiet {
+		one := u.add("MQTT", fmt.Sprintf("Quiet %d", i))
+		d, _ := connect3(t, dial(t, s.mqtt), one.signIn())
+		working.Go(func() {
+			for n := range each {
+				began := time.Now()
+				if err := d.publish(*one.Details.Topic, fmt.Sprintf(`{"timestamp": %d, "acPowerWatts": 5}`, base+int64(n))); err != nil {
+					if ctx.Err() == nil {
+						t.Errorf("reading %d of a quiet device: %v", n, err)
+					}
+					return
+				}
+				took <- time.Since(began)
+				select {
+				case <-time.After(100 * time.Millisecond):
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	var all []time.Duration
+	for len(all) < quiet*each {
+		select {
+		case one := <-took:
+			all = append(all, one)
+		case <-time.After(patience):
+			t.Fatalf("only %d of %d readings of others were acknowledged", len(all), quiet*each)
+		}
+	}
+	slices.Sort(all)
+	p99 := all[len(all)*99/100]
+	t.Logf("others waited %s (p50) and %s (p99) beside %d readings of the flooder", all[len(all)/2], p99, sent.Load())
+	if p99 > time.Second {
+		t.Errorf("others waited %s (p99), a second is the most", p99)
+	}
+	if sent.Load() < 5000 {
+		t.Errorf("%d readings are no flood", sent.Load())
+	}
 }
