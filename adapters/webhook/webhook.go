@@ -30,7 +30,8 @@ type Gate interface {
 
 // Ingest takes deliveries.
 type Ingest interface {
-	// Accept returns when the fate of the delivery is known. TooMany is a source that
+	// Accept returns when the fate of the delivery is known, and does not use its
+	// payload after that. TooMany is a source that
 	// is over its limits.
 	Accept(ctx context.Context, d ingest.Delivery) (ingest.Receipt, error)
 }
@@ -137,7 +138,7 @@ func pause(ctx context.Context, wait time.Duration) {
 // twice must be seen as two.
 func signatures(c *fiber.Ctx) credential.Signatures {
 	var all credential.Signatures
-	for name, value := range c.Request().Header.All() {
+	c.Request().Header.VisitAll(func(name, value []byte) {
 		switch string(name) { // as fasthttp writes names, whatever was sent
 		case "Webhook-Id":
 			all.ID = append(all.ID, string(value))
@@ -150,6 +151,6 @@ func signatures(c *fiber.Ctx) credential.Signatures {
 		case "X-Webhook-Secret":
 			all.PlainAlias = append(all.PlainAlias, string(value))
 		}
-	}
+	})
 	return all
 }
