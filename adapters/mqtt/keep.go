@@ -84,11 +84,17 @@ func (k *Keeper) ensure(ctx context.Context, c *control, g Grant) (changed bool,
 	if there && slices.Contains(a.Roles, role{name}) && a.ClientID == name && k.right(a, Listed{g.SourceID, g.CredentialID, g.Active}) {
 		return false, nil
 	}
-	commands := k.roleCommands(name, g.SourceID)
 	client := command{
 		"username": name, "clientid": name, "password": g.Key.Reveal(), "textname": k.mark(),
 		"textdescription": describe(g.SourceID, g.CredentialID), "roles": []command{{"rolename": name}},
 	}
+	// The plugin writes its file at each command: no more of them than needed.
+	if !there || !slices.Contains(a.Roles, role{name}) {
+		if err := k.makeRole(ctx, c, name, g.SourceID); err != nil {
+			return false, unreachable(err)
+		}
+	}
+	var commands []command
 	if there && a.ClientID != name { // the plugin can't change it
 		commands = append(commands, command{"command": "deleteClient", "username": name})
 		there = false
@@ -100,32 +106,37 @@ func (k *Keeper) ensure(ctx context.Context, c *control, g Grant) (changed bool,
 	// In one message, which the broker carries out without serving anybody else.
 	commands = append(commands, client)
 	switch {
-	case !g.Active:
+	case !g.Active && (!there || !a.Disabled):
 		commands = append(commands, command{"command": "disableClient", "username": name})
-	case there && a.Disabled:
+	case g.Active && there && a.Disabled:
 		commands = append(commands, command{"command": "enableClient", "username": name})
 	}
-	if err := c.do(ctx, saysExists, commands[0]); err != nil {
-		return false, unreachable(err)
-	}
-	if err := c.do(ctx, "", commands[1:]...); err != nil {
+	if err := c.do(ctx, "", commands...); err != nil {
 		return false, unreachable(err)
 	}
 	return true, nil
 }
 
-// roleCommands make the role of a source, and set its rights.
-func (k *Keeper) roleCommands(name string, source uuid.UUID) []command {
-	rights := []command{
+// makeRole makes the role of a source, or sets the rights of one that is there.
+func (k *Keeper) makeRole(ctx context.Context, c *control, name string, source uuid.UUID) error {
+	own := "sunsource/" + source.String() + "/#"
+	definition := command{"command": "createRole", "rolename": name, "textname": k.mark(), "acls": []command{
 		{"acltype": "publishClientSend", "topic": sunsource.Topic(source) + "/#", "allow": true},
-		{"acltype": "publishClientReceive", "topic": "sunsource/" + source.String() + "/#", "allow": true},
-		{"acltype": "subscribePattern", "topic": "sunsource/" + source.String() + "/#", "allow": true},
-		{"acltype": "unsubscribePattern", "topic": "sunsource/" + source.String() + "/#", "allow": true},
+		{"acltype": "publishClientReceive", "topic": own, "allow": true},
+		{"acltype": "subscribePattern", "topic": own, "allow": true},
+		{"acltype": "unsubscribePattern", "topic": own, "allow": true},
+	}}
+	said, err := c.ask(ctx, definition)
+	switch {
+	case err != nil:
+		return err
+	case strings.HasSuffix(said[0].Error, saysExists):
+		definition["command"] = "modifyRole"
+		return c.do(ctx, "", definition)
+	case said[0].Error != "":
+		return &commandError{said[0].Command, said[0].Error}
 	}
-	return []command{
-		{"command": "createRole", "rolename": name, "textname": k.mark(), "acls": rights},
-		{"command": "modifyRole", "rolename": name, "textname": k.mark(), "acls": rights},
-	}
+	return nil
 }
 
 // remove removes the client of a source that is gone.
