@@ -104,6 +104,7 @@ func (b *Broker) attend(ctx context.Context, s *session) {
 	defer b.forget(s.conn)
 	defer b.rescue(s.conn)
 	defer b.leave(ctx, s)
+	defer s.reader.close()
 	err := s.read() //nolint:contextcheck // the session has a context of its own
 	s.fail(err)
 	b.d.Log.Debug("a device left", "source", s.identity.SourceID, "reason", err)

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,9 @@ type Broker struct {
 	connections map[net.Conn]struct{}
 	stopping    bool
 
+	basins basins
+	outbox outbox
+
 	running   sync.WaitGroup
 	published atomic.Int64
 	counts    [3][countResults]atomic.Int64
@@ -125,7 +129,7 @@ func New(cfg Config, d Deps) *Broker {
 	return &Broker{
 		cfg: cfg.withDefaults(), d: d,
 		sessions: map[uuid.UUID]*session{}, ending: map[uuid.UUID]*session{}, parked: map[uuid.UUID]*state{},
-		wills: map[uuid.UUID]*legacy{}, connections: map[net.Conn]struct{}{},
+		wills: map[uuid.UUID]*legacy{}, connections: map[net.Conn]struct{}{}, outbox: newOutbox(),
 	}
 }
 
@@ -164,6 +168,10 @@ func (b *Broker) Run(ctx context.Context, listeners ...net.Listener) error {
 		})
 	}
 	loops.Go(func() { b.sweep(ctx, base) })
+	over := make(chan struct{})
+	for range runtime.GOMAXPROCS(0) {
+		loops.Go(func() { b.outbox.run(over) })
+	}
 	<-ctx.Done()
 
 	b.mu.Lock()
@@ -173,6 +181,7 @@ func (b *Broker) Run(ctx context.Context, listeners ...net.Listener) error {
 		_ = l.Close()
 	}
 	b.stop(giveUp)
+	close(over)
 	loops.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err

@@ -1,7 +1,6 @@
 package mqttbroker
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -21,15 +20,13 @@ const (
 	maxConnect = 16 << 10
 	// maxExpiry is how long the state of a persistent session waits for its device.
 	maxExpiry = 24 * time.Hour
-	// readBuffer is small, since a process holds as many as it has sessions.
-	readBuffer = 1024
 )
 
 // open reads CONNECT, signs in, and answers. With an error the connection is to
 // be closed; whatever there was to say has been said.
 func (b *Broker) open(ctx context.Context, conn net.Conn) (*session, error) {
 	_ = conn.SetDeadline(time.Now().Add(b.cfg.Handshake))
-	reader := bufio.NewReaderSize(conn, readBuffer)
+	reader := newInlet(conn, &b.basins)
 	c, err := readConnect(reader)
 	if err == nil {
 		err = c.acceptable()
@@ -41,6 +38,7 @@ func (b *Broker) open(ctx context.Context, conn net.Conn) (*session, error) {
 	if err == nil {
 		return s, nil
 	}
+	reader.close()
 	if v, ok := errors.AsType[violation](err); ok {
 		refuse(conn, v.code, c.version)
 	}
@@ -48,7 +46,7 @@ func (b *Broker) open(ctx context.Context, conn net.Conn) (*session, error) {
 }
 
 // readConnect reads the first packet, which must be CONNECT.
-func readConnect(reader *bufio.Reader) (connect, error) {
+func readConnect(reader *inlet) (connect, error) {
 	h, err := readHeader(reader, maxConnect)
 	if err != nil {
 		return connect{}, err
@@ -76,7 +74,7 @@ func (c connect) acceptable() error {
 }
 
 // signIn checks who connects and makes the session.
-func (b *Broker) signIn(ctx context.Context, conn net.Conn, reader *bufio.Reader, c connect) (*session, error) {
+func (b *Broker) signIn(ctx context.Context, conn net.Conn, reader *inlet, c connect) (*session, error) {
 	identity, err := b.identify(ctx, c)
 	if err != nil {
 		return nil, err

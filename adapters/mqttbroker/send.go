@@ -24,12 +24,17 @@ func (s *session) say(b ...byte) {
 	s.due = true
 }
 
-// wake sees to it that what waits is written by a goroutine. The caller holds mu.
+// wake sees to it that what waits is written by another goroutine. The caller
+// holds mu.
 func (s *session) wake() {
 	if s.flushing || s.ended || !s.greeted {
 		return
 	}
 	s.flushing = true
+	if s.outlet.raw != nil {
+		s.broker.outbox.put(s)
+		return
+	}
 	// The connection's own is counted until it has ended, so the group is not waited
 	// out meanwhile.
 	s.broker.running.Go(func() {
@@ -54,50 +59,79 @@ func (s *session) answerNow() error {
 
 // packetWaits reports whether a whole packet is in the reader's buffer.
 func (s *session) packetWaits() bool {
-	n := s.reader.Buffered()
-	if n < 2 {
+	waiting := s.reader.Peek()
+	if len(waiting) < 2 {
 		return false
 	}
-	head, err := s.reader.Peek(min(n, 5))
-	if err != nil {
-		return false
-	}
-	remaining, rest, ok := takeLength(head[1:])
-	return ok && len(head)-len(rest)+remaining <= n
+	remaining, rest, ok := takeLength(waiting[1:])
+	return ok && remaining <= len(rest)
 }
 
 // flush writes what waits until nothing does. own is set by the goroutine that
-// wake started.
+// wake meant.
 func (s *session) flush(own bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	return s.pour(own)
+}
+
+// pour is flush with writing held.
+func (s *session) pour(own bool) error {
 	var chunk []byte
 	for {
-		s.mu.Lock()
-		if cap(chunk) <= keptOut && chunk != nil {
-			s.spare = chunk[:0]
-		}
-		chunk = s.state.fill(s, s.out)
-		s.due = false
-		if s.ended || len(chunk) == 0 {
-			s.out = chunk
-			s.flushing = s.flushing && !own
-			ended := s.ended
-			s.mu.Unlock()
-			if ended {
-				return errOver
-			}
-			return nil
-		}
-		s.out, s.spare = s.spare, nil
-		err := s.conn.SetWriteDeadline(time.Now().Add(writeTime))
-		s.mu.Unlock()
-		if err == nil {
-			_, err = s.conn.Write(chunk)
-		}
-		if err != nil {
+		var err error
+		if chunk, err = s.draw(chunk, own); err != nil || len(chunk) == 0 {
 			return err
 		}
+		if err := s.write(chunk); err != nil {
+			return err
+		}
+	}
+}
+
+// draw takes what waits, none when nothing does, and keeps the memory of what is
+// written for what comes next.
+func (s *session) draw(written []byte, own bool) (chunk []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cap(written) <= keptOut && written != nil {
+		s.spare = written[:0]
+	}
+	chunk = s.state.fill(s, s.out)
+	s.due = false
+	if s.ended || len(chunk) == 0 {
+		s.out = chunk
+		s.flushing = s.flushing && !own
+		if s.ended {
+			err = errOver
+		}
+		return nil, err
+	}
+	s.out, s.spare = s.spare, nil
+	return chunk, nil
+}
+
+// write writes with writing held, and waits for the device for writeTime at the
+// most. The connection has a deadline only meanwhile: setting one is dearer than
+// writing an answer into a buffer that has room.
+func (s *session) write(b []byte) error {
+	n, err := s.outlet.write(b)
+	if err != nil || n == len(b) {
+		return err
+	}
+	s.allow(time.Now().Add(writeTime))
+	if _, err = s.conn.Write(b[n:]); err == nil {
+		s.allow(time.Time{})
+	}
+	return err
+}
+
+// allow sets the deadline of writes, unless the session's end has set the last.
+func (s *session) allow(until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		_ = s.conn.SetWriteDeadline(until)
 	}
 }
 

@@ -1,7 +1,6 @@
 package mqttbroker
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -22,7 +21,7 @@ import (
 type session struct {
 	broker   *Broker
 	conn     net.Conn
-	reader   *bufio.Reader
+	reader   *inlet
 	identity credentials.Session
 	version  byte
 	topics
@@ -66,17 +65,16 @@ type session struct {
 	out, spare    []byte
 	flushing, due bool
 
-	// writing is held while bytes are written.
+	// writing is held while bytes are written, also by outlet.
 	writing sync.Mutex
-	// body is the reader's own buffer for small PUBLISH packets.
-	body []byte
+	outlet  *outlet
 }
 
-func newSession(ctx context.Context, b *Broker, conn net.Conn, reader *bufio.Reader, identity credentials.Session, c connect) *session {
+func newSession(ctx context.Context, b *Broker, conn net.Conn, reader *inlet, identity credentials.Session, c connect) *session {
 	s := &session{
 		broker: b, conn: conn, reader: reader, identity: identity, version: c.version, topics: topicsOf(identity.SourceID),
 		keepAlive: c.keepAlive, window: maxWindow, maxPacket: int(c.maxPacket), expiry: expiryOf(c), will: c.will,
-		state: newState(identity.CredentialID), firstAck: 1,
+		state: newState(identity.CredentialID), firstAck: 1, outlet: newOutlet(conn),
 	}
 	if n := int(c.receiveMaximum); n > 0 && n < s.window {
 		s.window = n
@@ -105,10 +103,9 @@ func (s *session) begin(ack []byte) error {
 	}
 	s.greeted, s.due = true, true
 	_ = s.conn.SetReadDeadline(time.Time{})
-	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime))
+	_ = s.conn.SetWriteDeadline(time.Time{})
 	s.mu.Unlock()
-	_, err := s.conn.Write(ack)
-	return err
+	return s.write(ack)
 }
 
 // read handles packets until the session ends, and says why.
@@ -158,23 +155,23 @@ func (s *session) await() error {
 const (
 	// maxControl bounds all packets but PUBLISH.
 	maxControl = 64 << 10
-	// maxKept is how large a packet's buffer a session keeps for the next one.
-	maxKept = 4 << 10
 	// firstRead is how many bytes of a packet are made room for before they came.
 	firstRead = 8 << 10
 )
 
-// packet reads a packet's rest. The bytes are done with when it is handled, so
-// that the buffer of a small one serves the next.
+// packet reads a packet's rest. The bytes are done with when it is handled: those
+// of a small one lie in the buffer that they were read into.
 func (s *session) packet(h header) ([]byte, error) {
 	if h.kind != packets.Publish && h.remaining > maxControl {
 		return nil, violation{packetTooLarge, "the packet is too large"}
 	}
-	body, err := readBody(s.reader, h.remaining, s.body)
-	if err == nil && cap(body) <= maxKept {
-		s.body = body[:0]
+	if h.remaining == 0 {
+		return nil, nil
 	}
-	return body, err
+	if s.reader.fits(h.remaining) {
+		return s.reader.next(h.remaining)
+	}
+	return readBody(s.reader, h.remaining, nil)
 }
 
 // readBody reads n bytes, into the buffer if they fit. Memory is taken as the
