@@ -93,7 +93,7 @@ func serveBroker(ctx context.Context, address string) error {
 	journal := &delayed{queue: make(chan answer, 1<<16)}
 	go journal.run(context.WithoutCancel(ctx))
 	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{
-		Gate: openGate{}, Ingest: journal, Usage: openGate{}, Log: slog.New(slog.DiscardHandler),
+		Gate: openGate{}, Ingest: journal, Usage: openGate{}, Limits: nil, Log: slog.New(slog.DiscardHandler),
 	})
 	return broker.Run(ctx, listener)
 }

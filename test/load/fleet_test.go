@@ -42,7 +42,7 @@ func openBroker(t *testing.T, wrap func(*delayed) mqttbroker.Ingest) string {
 	}
 	journal := &delayed{queue: make(chan answer, 1000)}
 	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{
-		Gate: openGate{}, Ingest: wrap(journal), Usage: openGate{}, Log: slog.New(slog.DiscardHandler),
+		Gate: openGate{}, Ingest: wrap(journal), Usage: openGate{}, Limits: nil, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	answering, ended := make(chan struct{}), make(chan error, 1)

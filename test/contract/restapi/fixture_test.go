@@ -205,7 +205,9 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 	}
 	direct := writer.NewDirect(writer.DirectConfig{Queue: 100, Batch: 5000, FlushTime: time.Second}, writer.NewStore(archive, registry, s.feed))
 	letters := &fake.LetterStore{}
-	intake := ingest.New(ingest.Deps{Journal: direct, DeadLetters: letters, Clock: clock, Random: rand.Reader})
+	intake := ingest.New(ingest.Deps{
+		Journal: direct, DeadLetters: letters, Clock: clock, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil,
+	})
 	keys := credentials.New(credentials.Deps{
 		Sources: s.sources, Credentials: s.credentials, Sealer: sealer, Presence: s.presence, Transactions: s.transactions, Outbox: s.outbox,
 		Feed: s.feed, Audit: s.audit, Clock: clock, Random: rand.Reader,
