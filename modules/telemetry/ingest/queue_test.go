@@ -77,7 +77,7 @@ func hold(ctx context.Context, d time.Duration) {
 }
 
 // wall is the clock of a synctest bubble.
-func wall() clock.Clock { return clock.Func(time.Now) } //nolint:forbidigo // the bubble's
+func wall() clock.Clock { return clock.Func(time.Now) }
 
 // scene is ingest without limits on a slow journal.
 type scene struct {
@@ -296,8 +296,8 @@ func TestWhoLeavesTheLineHoldsUpNobody(t *testing.T) {
 		go func() { passed <- q.Enter(t.Context(), uuid.New(), uuid.New(), 1, 100) }()
 		synctest.Wait()
 		select {
-		case <-passed:
-			t.Fatal("a later one went before")
+		case err := <-passed:
+			t.Fatalf("a later one went before: %v", err)
 		default:
 		}
 		cancel()
