@@ -24,6 +24,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{"rebalance", "writers come and go in order while readings flow", rebalance},
 		{"zombie", "a writer that stood still beyond its session goes on beside its successor", zombie},
+		{"mover", "rows move on into the time series every second while writers and MongoDB are hit", mover},
 		{"kafka-away", "no PUBACK, 503, flat memory, then recovery", kafkaAway},
 		{"postgres-away", "what goes on without the records, and that nothing acknowledged is lost", postgresAway},
 		{"mongo-away", "readings are taken without the archive and are found once it is back", mongoAway},
@@ -129,6 +130,21 @@ func zombie(ctx context.Context, t *trial, r *result, random *rand.Rand) error {
 	})
 }
 
+// mover hits only what moves rows, so often that some blows fall into a move.
+func mover(ctx context.Context, t *trial, r *result, random *rand.Rand) error {
+	p := t.o.paced()
+	p.strict = true
+	often := map[string]string{"AMPRA_MONGO_MOVE_EVERY": "1s", "AMPRA_MONGO_MOVE_ROWS": "500"}
+	on := targets{processes: []string{"writer A", "writer B"}, servers: []string{stack.OwnMongo}, links: []string{"ampra-mongodb"}}
+	plan := draw(random, on, t.o.length+10*time.Second, 2*t.o.faults)
+	return t.inHouse(ctx, scale, often, r, random, p, func(ctx context.Context, h *house, _ *fleet) error {
+		c := &chaos{house: h, began: time.Now(), say: t.say}
+		err := c.run(ctx, plan)
+		r.faults = c.brought
+		return err
+	})
+}
+
 // spell watches what is acknowledged, and what memory takes, while something is
 // away.
 type spell struct {
@@ -207,7 +223,7 @@ func away(ctx context.Context, h *house, server string, act func() error) error 
 func says(ctx context.Context, r *result, p *process, part string) {
 	_, text, err := p.ask(ctx, "/readyz")
 	r.complain(err)
-	if !strings.Contains(text, `"`+part+`":"away"`) {
+	if !strings.Contains(text, `"`+part+`":"away`) {
 		r.complain(fmt.Errorf("/readyz of %s does not say that its %s is away: %s", p.name, part, text))
 	}
 }
