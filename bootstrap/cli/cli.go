@@ -67,6 +67,7 @@ func Run(ctx context.Context, args []string, version string, out, errs io.Writer
 	parser, err := kong.New(&command,
 		kong.Name("ampra"), kong.Description(description), kong.DefaultEnvars("AMPRA"),
 		kong.Writers(out, errs), kong.Exit(func(int) { exited = true }),
+		kong.ValueFormatter(withDefault),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{out, errs}), kong.Bind(build{version}),
 		kong.Resolvers(file),
@@ -106,6 +107,15 @@ func fail(errs io.Writer, err error) int {
 		fmt.Fprintf(errs, "ampra: %v\n", err)
 		return ExitError
 	}
+}
+
+// withDefault is a flag's help with its default, where it has one.
+func withDefault(value *kong.Value) string {
+	text := kong.DefaultHelpValueFormatter(value)
+	if !value.HasDefault || value.Default == "" {
+		return text
+	}
+	return text + " [" + value.Default + "]"
 }
 
 // errUsage marks a wrong use of a command.

@@ -30,7 +30,7 @@ func (f *fileSettings) read(path string, app *kong.Application) error {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("reading the settings file: %w", err)
+		return fmt.Errorf("reading the settings file that --config or AMPRA_CONFIG names: %w", err)
 	}
 	var tree map[string]any
 	if err := yaml.Unmarshal(data, &tree); err != nil {

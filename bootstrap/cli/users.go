@@ -69,6 +69,10 @@ func (usersList) Run(ctx context.Context, c *bootstrap.Config, s streams) error 
 		if err != nil {
 			return err
 		}
+		if len(users) == 0 {
+			_, err := fmt.Fprintln(s.out, "There is no account yet. Make the first one with 'ampra users add you@example.org': it is the Overseer.")
+			return err
+		}
 		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "E-MAIL\tROLE\tCREATED\tID")
 		for _, user := range users {
