@@ -270,7 +270,7 @@ func TestWithoutASecretOfItsOwnNoQuestionIsAnsweredWithYes(t *testing.T) {
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	h.Mount(app)
 	for _, header := range []string{"", "Bearer", "Bearer ", "Basic "} {
-		request := httptest.NewRequest(http.MethodPost, "/internal/mqtt/auth",
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/internal/mqtt/auth",
 			strings.NewReader(`{"clientid":"`+sunsource.ClientID(one.SourceID)+`","password":"`+goodKey+`"}`))
 		if header != "" {
 			request.Header.Set("Authorization", header)

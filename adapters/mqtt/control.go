@@ -115,6 +115,9 @@ func openControl(ctx context.Context, cfg KeeperConfig, to endpoint) (*control, 
 	return c, nil
 }
 
+// ended is why the connection did.
+func (c *control) ended() error { return context.Cause(c.life) }
+
 func (c *control) close() {
 	c.end(errors.New("closed"))
 	_ = c.client.Disconnect(&paho.Disconnect{})
@@ -169,11 +172,11 @@ func (c *control) ask(ctx context.Context, commands ...command) ([]answer, error
 	select {
 	case said := <-heard:
 		if len(said) != len(commands) {
-			return nil, fmt.Errorf("Mosquitto's dynamic security gives %d answers to %d commands", len(said), len(commands))
+			return nil, fmt.Errorf("%d answers of Mosquitto's dynamic security to %d commands", len(said), len(commands))
 		}
 		return said, nil
 	case <-c.life.Done():
-		return nil, fmt.Errorf("the connection to Mosquitto's dynamic security ended: %w", context.Cause(c.life))
+		return nil, fmt.Errorf("the connection to Mosquitto's dynamic security ended: %w", c.ended())
 	case <-ctx.Done():
 		return nil, fmt.Errorf("no answer of Mosquitto's dynamic security: %w", ctx.Err())
 	}

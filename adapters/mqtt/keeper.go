@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -195,9 +196,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		began := time.Now()
 		err := k.session(ctx)
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // it was asked to end
 		}
-		k.complain(ctx, "can't administer the MQTT broker, trying again", err)
+		k.complain(ctx, err)
 		if time.Since(began) > steady {
 			delay = k.cfg.RetryMin
 		}
@@ -229,14 +230,14 @@ func (k *Keeper) session(ctx context.Context) error {
 			}
 		case <-c.life.Done():
 			due.Stop()
-			return context.Cause(c.life)
+			return c.ended()
 		case <-ctx.Done():
 			due.Stop()
 			return ctx.Err()
 		}
 		due.Stop()
 		if err := k.compare(ctx, c); err != nil {
-			k.complain(ctx, "comparing the MQTT broker's clients with the records failed, trying again", err)
+			k.complain(ctx, fmt.Errorf("comparing its clients with the records: %w", err))
 			pause, failures = failures, min(2*failures, k.cfg.RetryMax)
 			continue
 		}
@@ -246,12 +247,12 @@ func (k *Keeper) session(ctx context.Context) error {
 }
 
 // complain logs what is wrong, once for as long as it stays the same.
-func (k *Keeper) complain(ctx context.Context, what string, err error) {
+func (k *Keeper) complain(ctx context.Context, err error) {
 	if ctx.Err() != nil || err.Error() == k.said {
 		return
 	}
 	k.said = err.Error()
-	k.d.Log.WarnContext(ctx, what, "broker", k.to.address, "error", err)
+	k.d.Log.WarnContext(ctx, "can't administer the MQTT broker, trying again", "broker", k.to.address, "error", err)
 }
 
 // warnOfOpenDefaults tells the operator when a client needs no right to publish or
@@ -268,8 +269,8 @@ func (k *Keeper) warnOfOpenDefaults(ctx context.Context, c *control) {
 	}
 	for _, acl := range defaults.ACLs {
 		if acl.Allow && (acl.Type == "publishClientSend" || acl.Type == "subscribe") {
-			k.d.Log.ErrorContext(ctx, "the MQTT broker lets every client do this on all topics: devices can write each other's readings. "+
-				"Set it with: mosquitto_ctrl dynsec setDefaultACLAccess "+acl.Type+" deny", "broker", k.to.address, "access", acl.Type)
+			k.d.Log.ErrorContext(ctx, "the MQTT broker lets every client do this on all topics, so devices can write each other's readings",
+				"broker", k.to.address, "access", acl.Type, "mend", "mosquitto_ctrl dynsec setDefaultACLAccess "+acl.Type+" deny")
 		}
 	}
 }

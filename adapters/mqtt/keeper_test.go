@@ -178,10 +178,10 @@ func (g *guarded) connect(clientID, user string, key credential.Secret) (net.Con
 	g.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	text := func(s string) []byte {
-		return append(binary.BigEndian.AppendUint16(nil, uint16(len(s))), s...) //nolint:gosec // a test's own texts
+		return append(binary.BigEndian.AppendUint16(nil, uint16(len(s))), s...)
 	}
 	body := slices.Concat(text("MQTT"), []byte{4, 0xC2, 0, 60}, text(clientID), text(user), text(key.Reveal()))
-	_, err = conn.Write(append([]byte{0x10, byte(len(body))}, body...)) //nolint:gosec // shorter than 128
+	_, err = conn.Write(append([]byte{0x10, byte(len(body))}, body...))
 	answer := make([]byte, 4)
 	if err == nil {
 		_, err = io.ReadFull(conn, answer)
@@ -246,16 +246,16 @@ func TestEachSourceHasAClientThatItsKeyOpensAndItsOwnTopicsOnly(t *testing.T) {
 		{"$share/x/sunsource/" + other.SourceID.String() + "/data", 0x80},
 		{"$SYS/#", 0x80},
 	} {
-		body := slices.Concat([]byte{0, 9, 0, byte(len(c.filter))}, []byte(c.filter), []byte{1}) //nolint:gosec // short
-		said, err := says(conn, append([]byte{0x82, byte(len(body))}, body...)...)               //nolint:gosec // short
+		body := slices.Concat([]byte{0, 9, 0, byte(len(c.filter))}, []byte(c.filter), []byte{1})
+		said, err := says(conn, append([]byte{0x82, byte(len(body))}, body...)...)
 		if err != nil || said[len(said)-1] != c.want {
 			t.Errorf("subscribing to %s is answered with % x, %v, want 0x%02x", c.filter, said, err, c.want)
 		}
 	}
 	// What a device may not publish reaches nobody, what it may reaches itself, too.
 	publish := func(topic string) {
-		body := slices.Concat([]byte{0, byte(len(topic))}, []byte(topic), []byte{0, 1}, []byte("5")) //nolint:gosec // short
-		said, err := says(conn, append([]byte{0x32, byte(len(body))}, body...)...)                   //nolint:gosec // short
+		body := slices.Concat([]byte{0, byte(len(topic))}, []byte(topic), []byte{0, 1}, []byte("5"))
+		said, err := says(conn, append([]byte{0x32, byte(len(body))}, body...)...)
 		if err != nil {
 			t.Fatalf("publishing to %s: %v", topic, err)
 		}

@@ -194,7 +194,7 @@ func rest(_ context.Context, s *scene) error {
 	whole := connectPacket(s.version, s.source.ClientID, s.key)
 	for i := len(whole) / 2; i < len(whole); i++ {
 		if d.send(whole[i:i+1]) != nil {
-			return nil
+			break // it is closed: the answer shows
 		}
 	}
 	if code, err := d.welcome(); err == nil && code == 0 {
