@@ -3,6 +3,7 @@
 package mqttbroker
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
@@ -27,11 +28,11 @@ func (in *inlet) tryRead(fd uintptr) bool {
 		in.buffer = in.basins.take()
 	}
 	for {
-		n, err := syscall.Read(int(fd), in.buffer[in.end:]) //nolint:gosec // a descriptor is small
-		switch err {                                        //nolint:errorlint // as the system gave it
-		case syscall.EINTR:
+		n, err := syscall.Read(int(fd), in.buffer[in.end:])
+		switch {
+		case errors.Is(err, syscall.EINTR):
 			continue
-		case syscall.EAGAIN:
+		case errors.Is(err, syscall.EAGAIN):
 			if in.end == 0 {
 				in.letGo()
 			}
@@ -45,11 +46,11 @@ func (in *inlet) tryRead(fd uintptr) bool {
 // tryWrite writes what the connection takes at once.
 func (out *outlet) tryWrite(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), out.pending) //nolint:gosec // a descriptor is small
-		switch err {                                  //nolint:errorlint // as the system gave it
-		case syscall.EINTR:
+		n, err := syscall.Write(int(fd), out.pending)
+		switch {
+		case errors.Is(err, syscall.EINTR):
 			continue
-		case syscall.EAGAIN:
+		case errors.Is(err, syscall.EAGAIN):
 			err = nil
 		}
 		out.put, out.err = max(0, n), err
