@@ -293,6 +293,24 @@ func TestALetterThatIsRefusedForGoodHoldsUpNobody(t *testing.T) {
 	}
 }
 
+func TestADeviceGoesOnWhenItsLetterIsRefusedForGood(t *testing.T) {
+	next := &picky{refuse: func(telemetry.DeadLetter) bool { return true }}
+	door := deadletters.NewDoor(deadletters.DoorDeps{Next: next, Clock: fake.NewClock(noon()), Lost: func(telemetry.DeadLetter, error) {}})
+	journal := fake.NewJournal(1)
+	intake := ingest.New(ingest.Deps{ //nolint:exhaustruct_v5 // without limits
+		Journal: journal, DeadLetters: door, Clock: fake.NewClock(noon()), Random: rand.Reader,
+	})
+	if _, err := intake.Accept(t.Context(), ingest.Delivery{SourceID: uuid.New(), Payload: []byte("{")}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("what can't be read gives %v, want Invalid, with which every way in acknowledges it", err)
+	}
+	receipt, err := intake.Accept(t.Context(), ingest.Delivery{
+		SourceID: uuid.New(), Payload: []byte(`[{"ts":0,"acPowerWatts":1},{"acPowerWatts":2}]`),
+	})
+	if err != nil || receipt.Accepted != 1 || len(receipt.Rejected) != 1 || door.Refused() != 2 {
+		t.Errorf("what can be read in part gives %+v, %v; %d letters count as refused", receipt, err, door.Refused())
+	}
+}
+
 func TestAFloodOfOneSourceIsCutAndThatOfOthersIsNot(t *testing.T) {
 	var next fake.LetterTopic
 	clock := fake.NewClock(noon())
