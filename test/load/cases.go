@@ -114,7 +114,7 @@ func (b *bench) scaled(ctx context.Context, r row, intake func(line *pipeline) (
 	done, err := b.measure(ctx, measured{
 		row: r, sender: f, meter: &f.meter, plan: in.plan,
 		processes: append(append(running.processes(), b.kafkaProcess(), b.mongoProcess(), b.postgresProcess()), in.others...),
-		find:      archive.History, written: archived(writer.url()), close: func() { b.noteBroken(f, &r); f.close() },
+		find:      archive.History, written: archived(writer.url()), settle: moved(archive), close: func() { b.noteBroken(f, &r); f.close() },
 		after: func(context.Context) (finder, error) { return archive.History, nil },
 	})
 	done.note += r.note
@@ -276,7 +276,7 @@ func (b *bench) hooked(ctx context.Context, h *house, each int) (err error) {
 	done, err := b.measure(ctx, measured{
 		row: r, sender: f, meter: &f.meter, plan: b.hookPlan(),
 		processes: append(running.processes(), b.kafkaProcess(), b.mongoProcess(), b.postgresProcess()),
-		find:      archive.History, written: archived(running[0].url()), close: func() {},
+		find:      archive.History, written: archived(running[0].url()), settle: moved(archive), close: func() {},
 		after: func(context.Context) (finder, error) { return archive.History, nil },
 	})
 	b.add(done, err)

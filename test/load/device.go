@@ -58,7 +58,7 @@ const handshake = 30 * time.Second
 
 // connect signs a device in. user is "" where the client id says it all.
 func connect(ctx context.Context, address, clientID, user, password string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: handshake}
+	dialer := net.Dialer{Timeout: handshake, LocalAddr: ownAddress(address, clientID)}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err

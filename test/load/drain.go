@@ -39,21 +39,24 @@ func (b *bench) drainCase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	archive, err := openMongo(ctx, line)
+	if err != nil {
+		return err
+	}
+	defer archive.Close(ctx)
 	w := begin(ctx, []process{writer.process(), b.kafkaProcess(), b.mongoProcess(), b.postgresProcess()})
 	began := time.Now()
 	last, err := reach(ctx, written, n)
 	r.length = time.Since(began)
+	if err == nil {
+		err = moved(archive)(ctx)
+	}
 	r.used, r.others = w.end()
 	if err != nil {
 		return err
 	}
 	r.readings = last - first
 	r.rate = float64(r.readings) / r.length.Seconds()
-	archive, err := openMongo(ctx, line)
-	if err != nil {
-		return err
-	}
-	defer archive.Close(ctx)
 	r.counts, err = verify(ctx, archive.History, books)
 	r.checked = err == nil
 	b.add(r, err)

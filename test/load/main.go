@@ -40,13 +40,13 @@ type settings struct {
 	duration, warmup time.Duration
 	rate, hookRate   int
 	backlog, insert  int
-	storm            int
+	storm, fleet     int
 	profiles         string
 }
 
 // caseNames are all cases, in the order in which they are run.
 func caseNames() []string {
-	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth", "overload"}
+	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth", "overload", "fleet"}
 }
 
 // parse reads the flags.
@@ -64,6 +64,7 @@ func parse(args []string, errs io.Writer) (settings, error) {
 	flags.IntVar(&s.backlog, "backlog", 500_000, "readings that the writer drains")
 	flags.IntVar(&s.insert, "insert", 500_000, "readings that the limits append and insert")
 	flags.IntVar(&s.storm, "storm", 10_000, "devices that sign in at once")
+	flags.IntVar(&s.fleet, "fleet", 50_000, "devices of the case fleet, a reading each every 10 s")
 	flags.StringVar(&s.profiles, "cpuprofile", "", "a folder for CPU profiles of the generator and of Ampra's processes")
 	quick := flags.Bool("quick", false, "about 10 s a case, at 5,000 readings/s; flags beside it win")
 	full := flags.Bool("full", false, "a backlog of 2 million")
@@ -101,7 +102,7 @@ func parse(args []string, errs io.Writer) (settings, error) {
 	if err != nil {
 		return s, fmt.Errorf("--growth: %w", err)
 	}
-	if s.rate < 0 || s.hookRate < 0 || s.backlog < 1 || s.insert < 1 || s.storm < 1 || s.duration <= 0 || s.warmup < 0 {
+	if s.rate < 0 || s.hookRate < 0 || s.backlog < 1 || s.insert < 1 || s.storm < 1 || s.fleet < 1 || s.duration <= 0 || s.warmup < 0 {
 		return s, errors.New("durations and numbers must be above 0; rates 0 or above")
 	}
 	return s, nil
@@ -177,7 +178,7 @@ func measureAll(ctx context.Context, opt settings, out, errs io.Writer) (err err
 	}
 	acts := map[string]func(context.Context) error{
 		"mqtt": b.mqttCase, "mosquitto": b.mosquittoCase, "embedded": b.embeddedCase, "limits": b.limitsCase,
-		"webhook": b.webhookCase, "drain": b.drainCase, "storm": b.stormCase, "growth": b.growthCase, "overload": b.overloadCase,
+		"webhook": b.webhookCase, "drain": b.drainCase, "storm": b.stormCase, "fleet": b.fleetCase, "growth": b.growthCase, "overload": b.overloadCase,
 	}
 	for _, name := range opt.cases {
 		if failed := acts[name](ctx); failed != nil {
@@ -196,7 +197,11 @@ func measureAll(ctx context.Context, opt settings, out, errs io.Writer) (err err
 
 // most is the largest number of devices that a case needs.
 func (b *bench) most() int {
-	return max(slices.Max(b.opt.devices), b.opt.storm, flatOutDevices)
+	fleet := 0
+	if slices.Contains(b.opt.cases, "fleet") {
+		fleet = b.opt.fleet
+	}
+	return max(slices.Max(b.opt.devices), b.opt.storm, fleet, flatOutDevices)
 }
 
 // say tells what is measured now.

@@ -34,6 +34,9 @@ type measured struct {
 	// written tells how many readings have reached the archive; nil where they are
 	// there when they are acknowledged.
 	written func(ctx context.Context) (int, error)
+	// settle is called after that: what is left to do with them belongs to the cost;
+	// nil where there is nothing.
+	settle func(ctx context.Context) error
 	// close ends the senders, before what they sent is counted.
 	close func()
 	// after is called before the readings are looked for, and gives what finds them.
@@ -74,6 +77,9 @@ func (b *bench) measure(ctx context.Context, m measured) (row, error) {
 	if w != nil {
 		if err == nil {
 			err = drained(ctx, m.written, m.meter)
+		}
+		if err == nil && m.settle != nil {
+			err = m.settle(ctx)
 		}
 		r.used, r.others = w.end()
 	}
