@@ -24,3 +24,16 @@ func TestAPartThatDoesNotAnswerIsSaidToBeAwayWhileSomebodyStillWaits(t *testing.
 		}
 	})
 }
+
+func TestTheSteadyClockRunsAsTimePasses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, began := steadyClock(), time.Now()
+		for _, pause := range []time.Duration{0, time.Millisecond, time.Hour} {
+			<-time.After(pause)
+			if got, want := c.Now(), time.Now(); !got.Equal(want) || got.Location() != time.UTC {
+				t.Errorf("%s after the beginning it says %s, want %s", want.Sub(began), got, want)
+			}
+		}
+	})
+}

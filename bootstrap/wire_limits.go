@@ -14,12 +14,12 @@ import (
 // wireLimits makes what every way in shares: the limits of sources and users, and
 // the queue before the journal.
 func (a *App) wireLimits(h *house) {
-	h.limits = ingest.NewLimits(a.cfg.Limits.config(), systemClock())
+	h.limits = ingest.NewLimits(a.cfg.Limits.config(), steadyClock())
 	cfg := ingest.QueueConfig{} //nolint:exhaustruct // the defaults
 	if len(a.cfg.KafkaBrokers) == 0 {
 		cfg.Readings = 4096 // as many entries as the direct journal has room for
 	}
-	h.queue = ingest.NewQueue(cfg, systemClock())
+	h.queue = ingest.NewQueue(cfg, steadyClock())
 	depth := func(name, help string, which func(away, waiting, limit int) int) {
 		a.metrics.Gauge(name, help, func() float64 { return float64(which(h.queue.Depth())) })
 	}
