@@ -21,8 +21,10 @@ import (
 // limitsCase measures what the parts of MQTT's way do alone.
 func (b *bench) limitsCase(ctx context.Context) error {
 	for _, p := range []plan{b.paced(flatOutDevices), b.flatOut(flatOutDevices)} {
-		if err := b.brokerAlone(ctx, p); err != nil {
-			return err
+		for _, part := range []string{brokerPart, mochiPart} {
+			if err := b.brokerAlone(ctx, part, p); err != nil {
+				return err
+			}
 		}
 	}
 	if err := b.journalAlone(ctx); err != nil {
@@ -34,15 +36,16 @@ func (b *bench) limitsCase(ctx context.Context) error {
 	return b.sqliteAlone(ctx)
 }
 
-// brokerAlone is the product's broker with an ack after 5 ms.
-func (b *bench) brokerAlone(ctx context.Context, p plan) (err error) {
-	r := row{name: "broker alone", limit: true, devices: flatOutDevices, ack: ackAlone}
+// brokerAlone is the product's broker with an ack after 5 ms, or another that does
+// the same.
+func (b *bench) brokerAlone(ctx context.Context, part string, p plan) (err error) {
+	r := row{name: part + " alone", limit: true, devices: flatOutDevices, ack: ackAlone}
 	b.say(r.name, r.devices)
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	broker, err := start(brokerPart, "broker", b.profile("broker-alone"), nil, address)
+	broker, err := start(part, part, b.profile(part+"-alone"), nil, address)
 	if err != nil {
 		return err
 	}
@@ -54,13 +57,21 @@ func (b *bench) brokerAlone(ctx context.Context, p plan) (err error) {
 	for i := range sources {
 		sources[i].id = uuid.New()
 	}
+	before := memoryOf(families(), broker.process())
 	f, err := dial(ctx, address, sources, openLogin, nil)
 	if err != nil {
 		return err
 	}
 	defer f.close()
+	idle := memoryOf(families(), broker.process())
 	done, err := b.measure(ctx, measured{
-		row: r, sender: f, meter: &f.meter, plan: p, processes: []process{broker.process()}, close: func() { b.noteBroken(f, &r); f.close() },
+		row: r, sender: f, meter: &f.meter, plan: p, processes: []process{broker.process()}, close: func() {
+			busy := memoryOf(families(), broker.process())
+			r.note += fmt.Sprintf("memory of a session %.1f KB after sign-in, %.1f KB at the end (with garbage not yet collected); ",
+				kilobytes(idle-before, r.devices), kilobytes(busy-before, r.devices))
+			b.noteBroken(f, &r)
+			f.close()
+		},
 	})
 	done.note += r.note
 	b.add(done, err)

@@ -25,6 +25,7 @@ const (
 
 	ampraPart  = "ampra"  // the product: `ampra` with the arguments
 	brokerPart = "broker" // limit: the MQTT broker alone
+	mochiPart  = "mochi"  // the same of mochi-mqtt, to compare
 	routePart  = "route"  // limit: a bare HTTP route
 )
 
@@ -49,6 +50,8 @@ func runPart(name string) int {
 		return cli.Run(ctx, os.Args[1:], "load", io.Discard, os.Stderr)
 	case brokerPart:
 		err = serveBroker(ctx, os.Args[1])
+	case mochiPart:
+		err = serveMochi(ctx, os.Args[1])
 	case routePart:
 		err = serveRoute(ctx, os.Args[1])
 	default:
