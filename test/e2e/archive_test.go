@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"database/sql"
 	"net/url"
 	"path/filepath"
@@ -64,6 +65,16 @@ func (a *archive) count(s source) int64 {
 		const uuidSubtype = 4
 		n, err = a.mongo.Collection("readings").CountDocuments(a.t.Context(),
 			bson.D{{Key: "meta.source", Value: bson.Binary{Subtype: uuidSubtype, Data: id[:]}}})
+		for _, waiting := range []string{"readings_hot", "readings_moving"} { // whose _id is the source and the time
+			var more int64
+			if err == nil {
+				more, err = a.mongo.Collection(waiting).CountDocuments(a.t.Context(), bson.D{{Key: "_id", Value: bson.D{
+					{Key: "$gte", Value: bson.Binary{Data: append(id[:], make([]byte, 8)...)}},
+					{Key: "$lte", Value: bson.Binary{Data: append(id[:], bytes.Repeat([]byte{0xff}, 8)...)}},
+				}}})
+			}
+			n += more
+		}
 	}
 	if err != nil {
 		a.t.Fatalf("looking into the archive: %v", err)
