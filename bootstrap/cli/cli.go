@@ -30,7 +30,9 @@ type root struct {
 	bootstrap.Config `embed:""`
 	File             string `name:"config" help:"A YAML file with settings; keys are the flags' words, such as http.listen." placeholder:"FILE"`
 
-	Serve    serveCmd    `cmd:"" default:"withargs" help:"Run the server (also without the word)."`
+	// Not "withargs": then kong would take each mistyped command for an argument of
+	// this one, and not look for a command that is like it.
+	Serve    serveCmd    `cmd:"" default:"1" help:"Run the server (also without the word)."`
 	Demo     demoCmd     `cmd:"" help:"Run a server on a fresh folder with a user and two live sources, and say how to look at them."`
 	Simulate simulateCmd `cmd:"" help:"Play a fleet of inverters against a running server and count every reading back."`
 	Migrate  migrateCmd  `cmd:"" help:"Show or change the version of the database schema."`

@@ -16,6 +16,11 @@ func TestANewcomerIsToldWhatToDo(t *testing.T) {
 		"no accounts yet":              {[]string{"users", "list", "--data=" + t.TempDir()}, ExitOK, "ampra users add"},
 		"a settings file that is away": {[]string{"config", "--config=" + t.TempDir() + "/none.yaml"}, ExitUsage, "--config"},
 		"a flag with a typing error":   {[]string{"--http-listn=:1"}, ExitUsage, "did you mean"},
+		"a command cut short":          {[]string{"serv"}, ExitUsage, `argument serv, did you mean one of "serve"`},
+		"a command in the singular":    {[]string{"user", "list"}, ExitUsage, `argument user, did you mean "users"?`},
+		"a part of a command":          {[]string{"users", "lst"}, ExitUsage, `argument lst, did you mean "list"?`},
+		"one after a setting":          {[]string{"--log-level=warn", "dmeo"}, ExitUsage, `argument dmeo, did you mean "demo"?`},
+		"a word like no command":       {[]string{"photosynthesis"}, ExitUsage, "unexpected argument photosynthesis"},
 	} {
 		out := &screen{}
 		if code := Run(t.Context(), c.args, "v-test", out, out); code != c.code || !strings.Contains(out.String(), c.want) {
