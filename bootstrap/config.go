@@ -64,7 +64,7 @@ type Config struct {
 	MQTTConnections int    `name:"mqtt-connections" help:"Connections to the outside broker." default:"4" placeholder:"N"`
 
 	MQTTWindow        int           `name:"mqtt-window" help:"Messages that a connection to the outside broker may hold without acknowledgement. The broker's own limit has to be as high." default:"2000" placeholder:"N"`
-	MQTTSessionExpiry time.Duration `name:"mqtt-session-expiry" help:"How long the outside broker keeps what it could not deliver to this process, and with Mosquitto also gives it its share of the readings while it is away." default:"24h" placeholder:"DURATION"`
+	MQTTSessionExpiry time.Duration `name:"mqtt-session-expiry" help:"How long the outside broker keeps what it could not deliver to this process, and with Mosquitto also gives it its share of the readings while it is away." default:"1d" placeholder:"DURATION"`
 	MQTTLeave         bool          `name:"mqtt-leave" help:"Leave the share group at an orderly stop: for processes of a group that goes on without them."`
 	MQTTAdminURL      string        `name:"mqtt-admin-url" help:"Administrator of an outside Mosquitto's dynamic-security plugin, e.g. mqtt://admin:password@host:1883: Ampra then keeps a client there for each MQTT source." placeholder:"URL"`
 	EMQXURL           string        `name:"emqx-url" help:"REST API of an outside EMQX with an API key and its secret, e.g. http://key:secret@host:18083: Ampra then cuts off devices there." placeholder:"URL"`
@@ -75,11 +75,11 @@ type Config struct {
 
 	Limits Limits `embed:""`
 
-	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 2160h for 90 days; 0 keeps them for ever." default:"0s" placeholder:"DURATION"`
+	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 90d; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
 	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
 	Roles        []Role        `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
 
-	DeadLetterRetention time.Duration `name:"dead-letter-retention" help:"How long what could not be read is kept for its owner; 0 keeps it until newer letters push it out." default:"720h" placeholder:"DURATION"`
+	DeadLetterRetention time.Duration `name:"dead-letter-retention" help:"How long what could not be read is kept for its owner; 0 keeps it until newer letters push it out." default:"30d" placeholder:"DURATION"`
 }
 
 // SettingError names a setting that is wrong and what was expected.
@@ -180,7 +180,7 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 	case !validName(c.MongoDatabase) || strings.Contains(c.MongoDatabase, "."):
 		return wrong("mongo-database", c.MongoDatabase, "letters, digits, '_' and '-'")
 	case c.MongoMoveEvery < 0:
-		return wrong("mongo-move-every", c.MongoMoveEvery.String(), "a duration such as 5m")
+		return wrong("mongo-move-every", DurationText(c.MongoMoveEvery), "0 or more, such as 5m")
 	case c.MongoMoveRows < 0:
 		return wrong("mongo-move-rows", strconv.FormatInt(c.MongoMoveRows, 10), "0 (the default) or more")
 	case !validName(c.MQTTGroup):
@@ -192,14 +192,11 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 	case c.MQTTConnections < 1 || c.MQTTConnections > 64:
 		return wrong("mqtt-connections", strconv.Itoa(c.MQTTConnections), "1 to 64")
 	case c.Retention < 0 || (c.Retention > 0 && c.Retention < time.Hour):
-		return wrong("retention", c.Retention.String(), "0 (for ever) or at least 1h")
+		return wrong("retention", DurationText(c.Retention), "0 (for ever) or at least 1h")
 	case c.DeadLetterRetention < 0 || (c.DeadLetterRetention > 0 && c.DeadLetterRetention < time.Hour):
-		return wrong("dead-letter-retention", c.DeadLetterRetention.String(), "0 (until newer ones push it out) or at least 1h")
+		return wrong("dead-letter-retention", DurationText(c.DeadLetterRetention), "0 (until newer ones push it out) or at least 1h")
 	}
 	if err := c.Limits.check(wrong); err != nil {
-		return err
-	}
-	if err := c.checkOutside(wrong); err != nil {
 		return err
 	}
 	if err := c.checkOutside(wrong); err != nil {

@@ -27,7 +27,7 @@ func (c *Config) checkOutside(wrong func(setting, got, want string) error) error
 	case c.MQTTWindow < 1 || c.MQTTWindow > math.MaxUint16:
 		return wrong("mqtt-window", strconv.Itoa(c.MQTTWindow), "1 to 65535")
 	case c.MQTTSessionExpiry < time.Second || c.MQTTSessionExpiry > math.MaxUint32*time.Second:
-		return wrong("mqtt-session-expiry", c.MQTTSessionExpiry.String(), "1s or more")
+		return wrong("mqtt-session-expiry", DurationText(c.MQTTSessionExpiry), "1s or more")
 	case c.MQTTAdminURL != "" && (!validURL(c.MQTTAdminURL, "mqtt", "mqtts", "tcp", "ssl") || !hasUser(c.MQTTAdminURL)):
 		return wrong("mqtt-admin-url", Masked(c.MQTTAdminURL), "a URL such as mqtt://admin:password@host:1883")
 	case c.EMQXURL != "" && (!validURL(c.EMQXURL, "http", "https") || !hasUser(c.EMQXURL)):

@@ -69,7 +69,7 @@ func Run(ctx context.Context, args []string, version string, out, errs io.Writer
 	parser, err := kong.New(&command,
 		kong.Name("ampra"), kong.Description(description), kong.DefaultEnvars("AMPRA"),
 		kong.Writers(out, errs), kong.Exit(func(int) { exited = true }),
-		kong.ValueFormatter(withDefault),
+		kong.ValueFormatter(withDefault), durations(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{out, errs}), kong.Bind(build{version}),
 		kong.Resolvers(file),

@@ -20,6 +20,10 @@ func TestANewcomerIsToldWhatToDo(t *testing.T) {
 		"a command in the singular":    {[]string{"user", "list"}, ExitUsage, `argument user, did you mean "users"?`},
 		"a part of a command":          {[]string{"users", "lst"}, ExitUsage, `argument lst, did you mean "list"?`},
 		"one after a setting":          {[]string{"--log-level=warn", "dmeo"}, ExitUsage, `argument dmeo, did you mean "demo"?`},
+		"a duration with a wrong unit": {[]string{"--retention=3w"}, ExitUsage, `--retention: expected a duration such as 90d, 1d12h, 15m or 30s but got "3w"`},
+		"one of a command's own":       {[]string{"simulate", "--interval=10"}, ExitUsage, `--interval: expected a duration such as`},
+		"a duration that is too short": {[]string{"--retention=30m"}, ExitUsage, `--retention (AMPRA_RETENTION) is "30m", expected 0 (for ever) or at least 1h`},
+		"days in the list of settings": {[]string{"config", "--retention=2160h"}, ExitOK, "  90d "},
 		"a word like no command":       {[]string{"photosynthesis"}, ExitUsage, "unexpected argument photosynthesis"},
 	} {
 		out := &screen{}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 
 	"github.com/alecthomas/kong"
@@ -51,8 +52,12 @@ func (configCmd) Run(_ *bootstrap.Config, s streams, ctx *kong.Context) error {
 	return table.Flush()
 }
 
-// shown is a setting's value as it can be set: lists with commas.
+// shown is a setting's value as it can be set: lists with commas, durations with
+// days.
 func shown(flag *kong.Flag) string {
+	if d, ok := flag.Target.Interface().(time.Duration); ok {
+		return bootstrap.DurationText(d)
+	}
 	if flag.Target.Kind() != reflect.Slice {
 		return fmt.Sprint(flag.Target.Interface())
 	}
