@@ -27,7 +27,7 @@ const (
 
 // root is the whole command line.
 type root struct {
-	bootstrap.Config `embed:""`
+	bootstrap.Config `embed:"" group:"settings"`
 	File             string `name:"config" help:"A YAML file with settings; keys are the flags' words, such as http.listen." placeholder:"FILE"`
 
 	// Not "withargs": then kong would take each mistyped command for an argument of
@@ -70,6 +70,7 @@ func Run(ctx context.Context, args []string, version string, out, errs io.Writer
 		kong.Name("ampra"), kong.Description(description), kong.DefaultEnvars("AMPRA"),
 		kong.Writers(out, errs), kong.Exit(func(int) { exited = true }),
 		kong.ValueFormatter(withDefault), durations(),
+		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings of the server:"}}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{out, errs}), kong.Bind(build{version}),
 		kong.Resolvers(file),

@@ -32,3 +32,24 @@ func TestANewcomerIsToldWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestACommandsOwnFlagsComeBeforeTheSettingsInItsHelp(t *testing.T) {
+	t.Parallel()
+	for command, own := range map[string][]string{
+		"simulate": {"--config", "--url", "--speed", "--max-outage"}, "demo": {"--keep"}, "migrate up": {"--mongo-initiate"},
+	} {
+		out := &screen{}
+		if code := Run(t.Context(), append(strings.Fields(command), "--help"), "v-test", out, out); code != ExitOK {
+			t.Fatalf("%s --help: code %d, said %s", command, code, out)
+		}
+		first, settings, grouped := strings.Cut(out.String(), "Settings of the server:")
+		for _, flag := range own {
+			if !strings.Contains(first, flag+"=") && !strings.Contains(first, flag+" ") {
+				t.Errorf("%s --help does not show %s before the settings", command, flag)
+			}
+		}
+		if !grouped || strings.Contains(first, "--http-listen=") || !strings.Contains(settings, "--http-listen=") || !strings.Contains(settings, "--limit-user-bytes-burst=") {
+			t.Errorf("%s --help does not keep the settings together", command)
+		}
+	}
+}
