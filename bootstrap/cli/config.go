@@ -55,7 +55,7 @@ func (configCmd) Run(_ *bootstrap.Config, s streams, ctx *kong.Context) error {
 // shown is a setting's value as it can be set: lists with commas, durations with
 // days.
 func shown(flag *kong.Flag) string {
-	if d, ok := flag.Target.Interface().(time.Duration); ok {
+	if d, ok := reflect.TypeAssert[time.Duration](flag.Target); ok {
 		return bootstrap.DurationText(d)
 	}
 	if flag.Target.Kind() != reflect.Slice {

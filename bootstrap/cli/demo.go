@@ -39,7 +39,7 @@ func (d demoCmd) Run(ctx context.Context, c *bootstrap.Config, s streams, b buil
 			err = errors.Join(err, os.RemoveAll(folder))
 		}
 	}()
-	settings := demoSettings(ctx, *c, folder, given(parsed))
+	settings, moves := demoSettings(ctx, *c, folder, given(parsed))
 	if err := settings.Complete(); err != nil {
 		return err
 	}
@@ -60,6 +60,9 @@ func (d demoCmd) Run(ctx context.Context, c *bootstrap.Config, s streams, b buil
 		served = app.Run(serving)
 		enough()
 	})
+	for _, m := range moves {
+		fmt.Fprintln(s.out, m)
+	}
 	played := play(playing, s.out, app.Addresses(), folder)
 	stop()
 	wait.Wait()
@@ -84,29 +87,46 @@ func given(parsed *kong.Context) map[string]bool {
 
 // demoSettings makes the embedded profile in a folder of its own, quiet, and on
 // other ports where the usual ones are taken.
-func demoSettings(ctx context.Context, c bootstrap.Config, folder string, set map[string]bool) bootstrap.Config {
+func demoSettings(ctx context.Context, c bootstrap.Config, folder string, set map[string]bool) (bootstrap.Config, []move) {
 	c.Data, c.KeyFile = folder, ""
 	c.PostgresURL, c.KafkaBrokers, c.MongoURL, c.MQTTURL = "", nil, "", ""
+	c.MQTTAdminURL, c.EMQXURL, c.EMQXSecret = "", "", ""
 	c.Roles = []bootstrap.Role{bootstrap.RoleAPI, bootstrap.RoleIngest, bootstrap.RoleWriter, bootstrap.RoleBroker}
 	if !set["log-level"] {
 		c.LogLevel = "warn"
 	}
-	for name, address := range map[string]*string{
-		"http-listen": &c.HTTPListen, "mqtt-listen": &c.MQTTListen, "mqtt-tls-listen": &c.MQTTTLSListen,
+	var moves []move
+	for _, one := range []struct {
+		what, flag string
+		address    *string
+	}{
+		{"HTTP", "http-listen", &c.HTTPListen}, {"MQTT", "mqtt-listen", &c.MQTTListen}, {"MQTT with TLS", "mqtt-tls-listen", &c.MQTTTLSListen},
 	} {
-		if !set[name] {
-			*address = freeAddress(ctx, *address)
+		if set[one.flag] {
+			continue
+		}
+		if free := freeAddress(ctx, *one.address); free != *one.address {
+			moves = append(moves, move{one.what, one.flag, *one.address, free})
+			*one.address = free
 		}
 	}
 	if !set["public-url"] {
 		c.PublicURL = ""
 	}
 	if _, port, err := net.SplitHostPort(c.MQTTTLSListen); err == nil && !set["mqtt-public-port"] {
-		if n, err := strconv.Atoi(port); err == nil {
+		if n, err := strconv.Atoi(port); err == nil && n > 0 {
 			c.MQTTPublicPort = n
 		}
 	}
-	return c
+	return c, moves
+}
+
+// move is a listener that went to a free port, since its own was taken.
+type move struct{ what, flag, from, to string }
+
+// String tells of it, and how to choose another.
+func (m move) String() string {
+	return fmt.Sprintf("%s is taken: %s is on the free port %s instead (--%s chooses another).", m.from, m.what, m.to, m.flag)
 }
 
 // freeAddress is the address when nobody listens there, else one with a free

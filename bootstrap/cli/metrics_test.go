@@ -58,8 +58,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func serve(t *testing.T, args ...string) (api, broker string) {
 	t.Helper()
 	out := &screen{}
-	args = append([]string{"serve", "--data=" + t.TempDir(), "--http-listen=127.0.0.1:0", "--public-url=http://127.0.0.1:0",
-		"--mqtt-listen=127.0.0.1:0", "--mqtt-tls-listen=", "--log-level=error"}, args...)
+	args = append([]string{
+		"serve", "--data=" + t.TempDir(), "--http-listen=127.0.0.1:0", "--public-url=http://127.0.0.1:0",
+		"--mqtt-listen=127.0.0.1:0", "--mqtt-tls-listen=", "--log-level=error",
+	}, args...)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan int, 1)
 	go func() { ended <- Run(ctx, args, "v-test", out, out) }()
@@ -128,7 +130,7 @@ func documented(t *testing.T) map[string]described {
 	found := map[string]described{}
 	for _, row := range metricRow.FindAllStringSubmatch(string(text), -1) {
 		var labels []string
-		for _, label := range strings.Split(row[3], ",") {
+		for label := range strings.SplitSeq(row[3], ",") {
 			if label = strings.Trim(label, "` "); label != "" {
 				labels = append(labels, label)
 			}
