@@ -6,6 +6,7 @@ package metrics
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -128,7 +129,7 @@ type outcomes struct{ ok, passing, refused prometheus.Counter }
 
 func newOutcomes(of *prometheus.CounterVec, before ...string) outcomes {
 	one := func(result string) prometheus.Counter {
-		return of.WithLabelValues(append(before[:len(before):len(before)], result)...)
+		return of.WithLabelValues(append(slices.Clip(before), result)...)
 	}
 	return outcomes{one("ok"), one("passing"), one("refused")}
 }

@@ -180,6 +180,7 @@ func (s *script) Write(context.Context, []telemetry.Placed) []error { return s.e
 func (s *script) Latest(context.Context, uuid.UUID) (telemetry.Reading, error) {
 	return telemetry.Reading{}, s.err
 }
+
 func (s *script) History(context.Context, telemetry.Span) ([]telemetry.Reading, error) {
 	return nil, s.err
 }

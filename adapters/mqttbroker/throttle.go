@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 

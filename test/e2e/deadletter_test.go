@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	kafkago "github.com/segmentio/kafka-go"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"ampra/adapters/kafka"
@@ -31,17 +32,14 @@ func (u *user) deadLetters(s source, want int) ([]deadLetter, time.Duration) {
 	u.t.Helper()
 	var list struct{ DeadLetters []deadLetter }
 	began := time.Now()
-	for {
+	eventually(u.t, fmt.Sprintf("%d dead letters", want), func() error {
 		u.want(http.StatusOK, http.MethodGet, "/api/sunsources/"+s.ID+"/dead-letters", nil).into(u.t, &list)
-		took := time.Since(began)
-		if len(list.DeadLetters) == want {
-			return list.DeadLetters, took
+		if len(list.DeadLetters) != want {
+			return fmt.Errorf("%d are listed: %+v", len(list.DeadLetters), list.DeadLetters)
 		}
-		if took > patience {
-			u.t.Fatalf("%d dead letters after %s, want %d: %+v", len(list.DeadLetters), took, want, list.DeadLetters)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return nil
+	})
+	return list.DeadLetters, time.Since(began)
 }
 
 // replayed is what a replay answers.
@@ -115,6 +113,7 @@ func TestWhatCouldNotBeReadIsShownToItsOwnerAndReplayed(t *testing.T) {
 			t.Errorf("a letter was shown after %s, want 2 s at the most", took)
 		}
 		t.Run("replay", func(t *testing.T) { replayReadable(t, h, u.in(t), byMQTT) })
+		t.Run("rubbish", func(t *testing.T) { rubbish(t, h, u.in(t)) })
 		t.Run("deletion", func(t *testing.T) { deletedLetters(t, h, u.in(t), byWebhook) })
 		for _, s := range h.all() {
 			if strings.Contains(s.log.String(), bad) {
@@ -152,6 +151,66 @@ func replayReadable(t *testing.T, h *house, u *user, s source) {
 	u.finds(s, 3)
 	u.want(http.StatusNoContent, http.MethodDelete, path, nil)
 	u.deadLetters(s, 0)
+}
+
+// rubbish is what a device sends that sends nothing else: it does not come as far
+// as the journal, and harms no writer.
+func rubbish(t *testing.T, h *house, u *user) {
+	s := u.add("MQTT", "Broken")
+	d := connect5(t, dial(t, h.api().mqtt), s.signIn())
+	for i := range 250 {
+		if code, err := d.publish(*s.Details.Topic, fmt.Sprintf("{%d", i)); err != nil || code != payloadInvalid {
+			t.Fatalf("rubbish gets 0x%02x, %v", code, err)
+		}
+	}
+	d.send(*s.Details.Topic, `{"acPowerWatts": 5}`)
+	u.finds(s, 1)
+	for _, process := range h.all() {
+		if err := process.ready(); err != nil {
+			t.Errorf("%s after all that: %v", process.name, err)
+		}
+	}
+}
+
+func TestAWriterThatCannotReadTheJournalStopsAndSaysSo(t *testing.T) {
+	t.Parallel()
+	h := scale(t, nil).startAll()
+	u := firstUser(t, h.api())
+	s := u.add("MQTT", "Roof")
+	conn, err := kafkago.DialLeader(t.Context(), "tcp", h.stores.kafka[0], h.stores.prefix+".telemetry", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	id := uuid.MustParse(s.ID)
+	var records []kafkago.Message
+	for range 300 {
+		records = append(records, kafkago.Message{Key: id[:], Value: []byte("of another release")})
+	}
+	if _, err := conn.WriteMessages(records...); err != nil {
+		t.Fatal(err)
+	}
+	for times := 1; times <= 2; times++ { // after a restart it comes to the same end: nothing is committed
+		eventually(t, "the writer stops", func() error {
+			if n := strings.Count(h.api().log.String(), "the writer stopped"); n < times {
+				return fmt.Errorf("it says so %d times, want %d", n, times)
+			}
+			return nil
+		})
+		if a := u.want(http.StatusServiceUnavailable, http.MethodGet, "/readyz", nil); !strings.Contains(a.body, "writer") {
+			t.Errorf("/readyz says %s", a.body)
+		}
+		u.deadLetters(s, 0)
+		h.api().stop()
+		h.api().begin()
+		eventually(t, "the server answers again", u.alive)
+	}
+}
+
+// alive is an error while the server does not answer.
+func (u *user) alive() error {
+	_, err := u.do(http.MethodGet, "/healthz", nil)
+	return err
 }
 
 // deletedLetters sees that letters go with their source, also those that come

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -146,6 +147,7 @@ func TestWhileMosquittoIsAwayNoKeyIsRotatedAndWhatItMissedItHearsLater(t *testin
 // way is a way to a server that can be shut.
 type way struct {
 	listener net.Listener
+	ctx      context.Context //nolint:containedctx // of the test that it serves
 	to       string
 
 	mu     sync.Mutex
@@ -159,7 +161,7 @@ func newWay(t testing.TB, to string) *way {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &way{listener: listener, to: to, conns: map[net.Conn]bool{}}
+	w := &way{listener: listener, ctx: t.Context(), to: to, conns: map[net.Conn]bool{}}
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -180,7 +182,7 @@ func (w *way) address() string { return w.listener.Addr().String() }
 
 func (w *way) carry(conn net.Conn) {
 	defer conn.Close()
-	beyond, err := net.DialTimeout("tcp", w.to, patience)
+	beyond, err := (&net.Dialer{Timeout: patience}).DialContext(w.ctx, "tcp", w.to)
 	if err != nil {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"io"
 	"log/slog"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -52,9 +51,9 @@ func (h *mochiHook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Pack
 // serveMochi is what the product's broker is compared with: the server of
 // mochi-mqtt at the same work.
 func serveMochi(ctx context.Context, address string) error {
-	h := &mochiHook{journal: &delayed{queue: make(chan answer, 1<<16)}} //nolint:exhaustruct_v5 // the base sets itself up
+	h := &mochiHook{journal: &delayed{queue: make(chan answer, 1<<16)}}
 	go h.journal.run(context.WithoutCancel(ctx))
-	server := mochi.New(&mochi.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err := server.AddHook(h, nil); err != nil {
 		return err
 	}

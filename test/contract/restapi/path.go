@@ -11,7 +11,7 @@ func (s *suite) paths(t *testing.T) {
 	p := s.newUser(t, "User")
 	id := p.newSource(t, "MQTT")
 	for _, path := range []string{
-		"/", "/api", "/api/", "/api/sunsources/", "/api/SunSources", "/API/sunsources", "/api//sunsources", sourcePath(id) + "/", sourcePath(id) + "/x",
+		"/api", "/api/", "/api/sunsources/", "/api/SunSources", "/API/sunsources", "/api//sunsources", sourcePath(id) + "/", sourcePath(id) + "/x",
 		"/api/webhook/sunsource/", "/api/webhook/sunsource", "/api/sunsources/" + id + "/telemetry/", "/api/auth", "/../etc/passwd", "/api/docs/../secret",
 		"/api/docs/%2e%2e%2fserver.go", "/api/docs/index.js", "/favicon.ico", "/%00", "/\xff\xfe", "/internal/mqtt/auth",
 	} {
