@@ -133,15 +133,16 @@ func TestWhileTheArchiveIsLockedNothingIsAcknowledgedAndMemoryStaysFlat(t *testi
 	released := sync.OnceFunc(release)
 	defer released()
 	// What SQLite had committed before is still answered.
-	settled := acked.Load()
+	settled, since := acked.Load(), time.Now()
 	eventually(t, "the answers end", func() error {
-		before := settled
-		if settled = acked.Load(); settled != before {
-			return fmt.Errorf("%d came", settled-before)
+		if now := acked.Load(); now != settled {
+			settled, since = now, time.Now()
+		}
+		if quiet := time.Since(since); quiet < time.Second {
+			return fmt.Errorf("the last came %s ago", quiet)
 		}
 		return nil
 	})
-	settled = acked.Load()
 	began, before := time.Now(), residentMegabytes(t, s)
 	answered := make(chan answer, 1)
 	go func() { answered <- post(t, garage, *garage.Details.Secret, `{"acPowerWatts": 1}`, plain) }()

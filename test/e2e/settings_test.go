@@ -17,7 +17,7 @@ func TestAWrongSettingIsNamedAndEndsTheCommandWithCode2(t *testing.T) {
 		"a variable":                    {map[string]string{"AMPRA_LOG_LEVEL": "loud"}, nil, []string{"AMPRA_LOG_LEVEL", `"loud"`, "debug, info, warn or error"}},
 		"a flag":                        {nil, []string{"--http-listen", "8080"}, []string{"--http-listen", `"8080"`, ":8080"}},
 		"a number":                      {map[string]string{"AMPRA_KAFKA_PARTITIONS": "many"}, nil, []string{"kafka-partitions"}},
-		"a duration":                    {map[string]string{"AMPRA_RETENTION": "90d"}, nil, []string{"retention"}},
+		"a duration":                    {map[string]string{"AMPRA_RETENTION": "90 moons"}, nil, []string{"retention"}},
 		"too short a time":              {map[string]string{"AMPRA_RETENTION": "1m"}, nil, []string{"AMPRA_RETENTION", "at least 1h"}},
 		"a role":                        {map[string]string{"AMPRA_ROLES": "api,cook"}, nil, []string{"AMPRA_ROLES", "cook"}},
 		"roles without a hub":           {map[string]string{"AMPRA_ROLES": "writer"}, nil, []string{"AMPRA_ROLES", "--kafka-brokers"}},
