@@ -47,6 +47,14 @@ func Records(c Config) (*sqldb.DB, error) {
 	return sqldb.OpenSQLite(filepath.Join(c.Data, "ampra.db"), sqldb.Options{})
 }
 
+// TelemetryFile is the file that keeps the readings, "" where MongoDB does.
+func TelemetryFile(c Config) string {
+	if c.MongoURL != "" {
+		return ""
+	}
+	return filepath.Join(c.Data, "telemetry.db")
+}
+
 // MakeData makes the data folder, for its owner alone.
 func MakeData(c Config) error {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {

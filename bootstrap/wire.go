@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,8 +113,8 @@ func (a *App) wireRecords(ctx context.Context, h *house) error {
 
 // wireArchive opens where readings are kept.
 func (a *App) wireArchive(ctx context.Context, h *house) error {
-	if a.cfg.MongoURL == "" {
-		archive, err := sqldb.OpenArchive(filepath.Join(a.cfg.Data, "telemetry.db")) //nolint:contextcheck // opening bounds itself
+	if file := TelemetryFile(a.cfg); file != "" {
+		archive, err := sqldb.OpenArchive(file) //nolint:contextcheck // opening bounds itself
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,29 @@ func (d *DB) Down(ctx context.Context) error {
 // Status lists all versions in order.
 func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 	var list []Migration
-	err := d.withMigrations(ctx, func(ctx context.Context, known *migrate.Migrations) error {
+	err := d.withMigrations(ctx, d.listInto(&list))
+	return list, err
+}
+
+// TelemetryStatus lists the versions of the file at path that keeps readings, in
+// order. It applies none: OpenArchive does.
+func TelemetryStatus(ctx context.Context, path string) (list []Migration, err error) {
+	files, err := migrations.SQLiteTelemetry()
+	if err != nil {
+		return nil, err
+	}
+	db, err := OpenSQLite(path, Options{}) //nolint:contextcheck // opening bounds itself
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.withMigrationsFrom(ctx, files, db.listInto(&list))
+	return list, err
+}
+
+// listInto lists the known versions and when they were applied.
+func (d *DB) listInto(list *[]Migration) func(context.Context, *migrate.Migrations) error {
+	return func(ctx context.Context, known *migrate.Migrations) error {
 		sorted, err := d.migrator(known).MigrationsWithStatus(ctx)
 		if err != nil {
 			return fmt.Errorf("reading the schema's version: %w", translate(err))
@@ -63,11 +85,10 @@ func (d *DB) Status(ctx context.Context) ([]Migration, error) {
 				appliedAt := m.MigratedAt.UTC()
 				entry.AppliedAt = &appliedAt
 			}
-			list = append(list, entry)
+			*list = append(*list, entry)
 		}
 		return nil
-	})
-	return list, err
+	}
 }
 
 func (d *DB) withMigrations(ctx context.Context, act func(context.Context, *migrate.Migrations) error) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 type migrateCmd struct {
 	Up     migrateUp     `cmd:"" help:"Bring the schema to the newest version; 'ampra serve' does so by itself."`
-	Down   migrateDown   `cmd:"" help:"Take back the newest version. Data that only it holds is lost."`
+	Down   migrateDown   `cmd:"" help:"Take back the newest version of the records. Data that only it holds is lost."`
 	Status migrateStatus `cmd:"" help:"List the versions and when they were applied."`
 }
 
@@ -49,7 +50,12 @@ func (m migrateUp) Run(ctx context.Context, c *bootstrap.Config, s streams) erro
 		if err := db.Migrate(ctx); err != nil {
 			return err
 		}
-		return printVersions(ctx, db, s)
+		if file := bootstrap.TelemetryFile(*c); file != "" {
+			if err := telemetryUp(c, file); err != nil { // in a minute at the most
+				return err
+			}
+		}
+		return printVersions(ctx, c, db, s)
 	})
 }
 
@@ -61,7 +67,7 @@ func (migrateDown) Run(ctx context.Context, c *bootstrap.Config, s streams) erro
 		if err := db.Down(ctx); err != nil {
 			return err
 		}
-		return printVersions(ctx, db, s)
+		return printVersions(ctx, c, db, s)
 	})
 }
 
@@ -69,21 +75,50 @@ type migrateStatus struct{}
 
 // Run lists the versions.
 func (migrateStatus) Run(ctx context.Context, c *bootstrap.Config, s streams) error {
-	return withRecords(c, func(db *sqldb.DB) error { return printVersions(ctx, db, s) }) //nolint:contextcheck // opening bounds itself
+	return withRecords(c, func(db *sqldb.DB) error { return printVersions(ctx, c, db, s) }) //nolint:contextcheck // opening bounds itself
 }
 
-func printVersions(ctx context.Context, db *sqldb.DB, s streams) error {
-	versions, err := db.Status(ctx)
+// telemetryUp brings the file of readings to its newest version: opening it does.
+func telemetryUp(c *bootstrap.Config, file string) error {
+	if err := bootstrap.MakeData(*c); err != nil {
+		return err
+	}
+	archive, err := sqldb.OpenArchive(file)
+	if err != nil {
+		return err
+	}
+	return archive.Close()
+}
+
+// printVersions lists the versions of the records, and of the file of readings
+// where there is one.
+func printVersions(ctx context.Context, c *bootstrap.Config, db *sqldb.DB, s streams) error {
+	records, err := db.Status(ctx)
 	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SCHEMA\tVERSION\tNAME\tAPPLIED")
+	writeVersions(table, "records", records)
+	if file := bootstrap.TelemetryFile(*c); file != "" {
+		if err := bootstrap.MakeData(*c); err != nil {
+			return err
+		}
+		telemetry, err := sqldb.TelemetryStatus(ctx, file)
+		if err != nil {
+			return err
+		}
+		writeVersions(table, "telemetry", telemetry)
+	}
+	return table.Flush()
+}
+
+func writeVersions(table io.Writer, schema string, versions []sqldb.Migration) {
 	for _, v := range versions {
 		applied := "not applied"
 		if v.AppliedAt != nil {
 			applied = v.AppliedAt.UTC().Format("2006-01-02 15:04:05Z")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", v.Version, v.Name, applied)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", schema, v.Version, v.Name, applied)
 	}
-	return table.Flush()
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -93,7 +94,7 @@ func TestTheSchemasVersionIsShownAndTakenBack(t *testing.T) {
 				if got.code != 0 {
 					t.Fatalf("ampra migrate %v ended with code %d: %s", args, got.code, got.err)
 				}
-				return strings.Count(got.out, "not applied")
+				return len(regexp.MustCompile(`(?m)^records .* not applied$`).FindAllString(got.out, -1))
 			}
 			none := waiting("status")
 			if none < 2 {
