@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/google/uuid"
@@ -24,13 +25,20 @@ func TestTheLogOfDeadLettersKeepsItsContract(t *testing.T) {
 				return log, runLetters(t, log)
 			},
 			Garble: func(t *testing.T, source uuid.UUID, value []byte) {
-				conn, err := kafkago.DialLeader(t.Context(), "tcp", cfg.Brokers[0], cfg.TopicPrefix+".telemetry.dead", 0)
-				if err != nil {
-					t.Fatal(err)
+				garble := func() error {
+					conn, err := kafkago.DialLeader(t.Context(), "tcp", cfg.Brokers[0], cfg.TopicPrefix+".telemetry.dead", 0)
+					if err != nil {
+						return err
+					}
+					_, err = conn.WriteMessages(kafkago.Message{Key: source[:], Value: value})
+					return errors.Join(err, conn.Close())
 				}
-				defer conn.Close()
-				if _, err := conn.WriteMessages(kafkago.Message{Key: source[:], Value: value}); err != nil {
-					t.Fatal(err)
+				// A topic that was just made may have no leader for a moment.
+				for err := garble(); err != nil; err = garble() {
+					var kafkaErr kafkago.Error
+					if !errors.As(err, &kafkaErr) || !kafkaErr.Temporary() || t.Context().Err() != nil {
+						t.Fatal(err)
+					}
 				}
 			},
 		}

@@ -51,7 +51,7 @@ func (m migrateUp) Run(ctx context.Context, c *bootstrap.Config, s streams) erro
 			return err
 		}
 		if file := bootstrap.TelemetryFile(*c); file != "" {
-			if err := telemetryUp(c, file); err != nil { // in a minute at the most
+			if err := telemetryUp(c, file); err != nil { //nolint:contextcheck // in a minute at the most
 				return err
 			}
 		}

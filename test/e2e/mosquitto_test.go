@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -139,6 +140,7 @@ func TestWhileMosquittoIsAwayNoKeyIsRotatedAndWhatItMissedItHearsLater(t *testin
 		}
 		return nil
 	})
+	eventually(t, "both processes have it again", func() error { return errors.Join(a.server.ready(), b.server.ready()) })
 	for _, s := range []source{roof, fresh} {
 		a.want(http.StatusNoContent, http.MethodDelete, "/api/sunsources/"+s.ID, nil)
 	}

@@ -142,9 +142,10 @@ func TestALaunchIsStaleWhenItsServerHasEndedOrItsFailureIsOld(t *testing.T) {
 	}
 	check("under way", time.Hour, false)
 
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // bound at once
+	// Nobody else takes this address' port in between.
+	listener, err := net.Listen("tcp", "127.83.16.7:0") //nolint:noctx // bound at once
 	if err != nil {
-		t.Fatal(err)
+		t.Skipf("this system has one loopback address: %v", err)
 	}
 	for _, address := range []string{listener.Addr().String(), "mqtt://admin:pw@" + listener.Addr().String()} {
 		l = newLaunch()
