@@ -33,16 +33,17 @@ func (h *Halt) Error() string {
 }
 
 // guard watches how much of the journal can't be kept, in two halves of the
-// window. It concludes nothing from what one source sends among others: what a
-// device sends is judged at intake, and one that found a way around it is not to
-// stop everybody's readings.
+// window. It concludes nothing from readings of one source, be they all that the
+// backlog begins with: what a device sends is judged at intake, and one that
+// found a way around it is not to stop everybody's. Records that can't be decoded
+// are no device's doing, whosever they are.
 type guard struct{ now, before tally }
 
 // tally is what was seen in half a window.
 type tally struct {
 	began     time.Time
 	seen, bad int
-	all       company
+	garbled   int     // of the bad, those that can't be decoded
 	ill       company // sources of what can't be kept
 }
 
@@ -78,21 +79,15 @@ func (g *guard) watch(at time.Time, batch telemetry.Batch, letters []telemetry.D
 	}
 	g.now.seen += len(batch.Readings) + len(batch.Undecodable)
 	g.now.bad += len(letters)
-	for i := range batch.Readings {
-		if g.now.all.several {
-			break
-		}
-		g.now.all.add(batch.Readings[i].SourceID)
-	}
+	g.now.garbled += len(batch.Undecodable)
 	for i := range letters {
-		g.now.all.add(letters[i].SourceID)
 		g.now.ill.add(letters[i].SourceID)
 	}
 	seen, bad := g.now.seen+g.before.seen, g.now.bad+g.before.bad
 	if len(letters) == 0 || seen < guardSeen || 2*bad <= seen {
 		return nil
 	}
-	if g.now.all.with(g.before.all).several && !g.now.ill.with(g.before.ill).several {
+	if !g.now.ill.with(g.before.ill).several && 2*(g.now.garbled+g.before.garbled) <= seen {
 		return nil
 	}
 	return &Halt{Seen: seen, Bad: bad, Last: letters[len(letters)-1].Reason}

@@ -71,7 +71,6 @@ func TestOneSourceAmongOthersStopsNoWriter(t *testing.T) {
 	rogue, good := uuid.New(), uuid.New()
 	copy(rogue[:2], good[:2]) // one partition, so that both are read in the order they came
 	r.refusing(map[uuid.UUID]bool{rogue: true})
-	r.fill(t, good, 10)
 	r.fill(t, rogue, 600)
 	r.fill(t, good, 20)
 	run(t, r.writer.Run)
