@@ -43,7 +43,7 @@ func erase(ctx context.Context, db *mongo.Database, source uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("noting it: %w", err)
 	}
-	for _, name := range []string{hotCollection, movingCollection} {
+	for _, name := range []string{hotCollection, movingCollection, refusedCollection} {
 		err := despiteMoves(ctx, func() error {
 			_, err := db.Collection(name).DeleteMany(ctx, between(source, minMS, maxMS))
 			return err

@@ -71,6 +71,7 @@ func passingCodes() []int {
 		189,   // PrimarySteppedDown
 		202,   // NetworkInterfaceExceededTimeLimit
 		262,   // ExceededTimeLimit
+		365,   // TemporarilyUnavailable: the cache is full of what is not written yet
 		462,   // IngressRequestRateLimitExceeded
 		9001,  // SocketException
 		10058, // an old primary's "not master"

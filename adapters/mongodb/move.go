@@ -11,6 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"ampra/core/fault"
 )
 
 // codeOtherCollection is the server's code for a collection that has another UUID
@@ -20,7 +22,9 @@ const codeOtherCollection = 361
 // move is one move: of what the last mover left, or of all that is in hot. It may
 // end after any step, and the next one goes on.
 func (m *mover) move(ctx context.Context, db *mongo.Database) (err error) {
-	l, state, err := takeLease(ctx, db, m.lease)
+	taking, cancel := context.WithTimeout(ctx, m.archive.cfg.Timeout)
+	l, state, err := takeLease(taking, db, m.lease)
+	cancel()
 	if err != nil {
 		return err
 	}
@@ -198,7 +202,7 @@ func (r *round) write(ctx context.Context) error {
 	for i, err := range r.ins.result.errs {
 		switch {
 		case err == nil:
-		case passing(err):
+		case fault.Passing(err) || !ofDocument(err): // not the row's own fault: it stays where it is
 			return fmt.Errorf("moving readings: %w", err)
 		default:
 			if err := r.refused(ctx, r.ins.order[i], err); err != nil {

@@ -86,7 +86,9 @@ func (o *outbox) take(dst []*session) []*session {
 	o.first += n
 	rest := len(o.waiting) - o.first
 	if rest == 0 || o.first > len(o.waiting)/2 { // each is moved once at the most, for one that was taken
-		o.waiting = append(o.waiting[:0], o.waiting[o.first:]...)
+		all := o.waiting
+		o.waiting = append(all[:0], all[o.first:]...)
+		clear(all[rest:]) // nothing here keeps a session that has gone
 		o.first = 0
 	}
 	o.mu.Unlock()
