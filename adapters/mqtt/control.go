@@ -182,8 +182,8 @@ func (c *control) ask(ctx context.Context, commands ...command) ([]answer, error
 	}
 }
 
-// do is ask for commands that must succeed; refusals that begin with one of the
-// tolerated texts count as success.
+// do is ask for commands that must succeed; refusals that end with the tolerated
+// text count as success.
 func (c *control) do(ctx context.Context, tolerated string, commands ...command) error {
 	said, err := c.ask(ctx, commands...)
 	if err != nil {

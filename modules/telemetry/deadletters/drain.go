@@ -41,7 +41,8 @@ type DrainDeps struct {
 }
 
 // Drain brings letters from a durable way in to where their owners see them.
-// Those of deleted sources it leaves out. What comes twice changes nothing.
+// Those of deleted sources it leaves out. What comes twice is one letter, unless
+// its owner deleted it in between.
 type Drain struct {
 	cfg DrainConfig
 	d   DrainDeps

@@ -25,6 +25,7 @@ const replayedAtOnce = 50
 // Replay takes one letter once more. When all of it can be read now the letter is
 // gone, else it stays with its new reason. A letter of which a part is missing is
 // a Conflict. Repeated, it stores nothing new: the readings are the same ones.
+// They stand at the journal's end, over what a later delivery said of their moment.
 func (s *Service) Replay(ctx context.Context, who actor.Actor, source, id uuid.UUID) (Outcome, error) {
 	letter, err := s.Get(ctx, who, source, id)
 	if err != nil {
