@@ -7,7 +7,7 @@ var coreOrder = []string{
 	"identity",
 	"powergroup",
 	"sunsource",
-	"credential", "telemetry", "tariff", "weather", "sharing", "upload",
+	"credential", "telemetry", "series", "rollup", "device", "job", "live", "tariff", "weather", "sharing", "upload",
 }
 
 // coreDenied are the parts of the standard library that do I/O, log, read a
