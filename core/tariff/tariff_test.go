@@ -5,10 +5,12 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 
 	"ampra/core/fault"
+	"ampra/core/patch"
 	"ampra/core/tariff"
 )
 
@@ -46,4 +48,52 @@ func TestAPriceIsExactMoney(t *testing.T) {
 			t.Errorf("%s: got %v, want the fields %v", name, err, c.wrong)
 		}
 	}
+}
+
+func TestAPatchChangesWhatIsSentAndNamesAllThatIsWrong(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	before := tariff.Price{PricePerKwh: decimal.RequireFromString("0.25"), FeedInPricePerKwh: new(decimal.RequireFromString("0.08")), EffectiveFrom: from}
+	for name, c := range map[string]struct {
+		patch tariff.Patch
+		price string
+		feed  string
+		from  time.Time
+		wrong []string
+	}{
+		"nothing":                {tariff.Patch{}, "0.25", "0.08", from, nil},
+		"a price":                {tariff.Patch{PricePerKwh: patch.Set(decimal.RequireFromString("0.3"))}, "0.3", "0.08", from, nil},
+		"another feed-in price":  {tariff.Patch{FeedInPricePerKwh: patch.Set(decimal.Zero)}, "0.25", "0", from, nil},
+		"no feed-in price":       {tariff.Patch{FeedInPricePerKwh: patch.Null[decimal.Decimal]()}, "0.25", "", from, nil},
+		"another time":           {tariff.Patch{EffectiveFrom: patch.Set(from.AddDate(1, 0, 0))}, "0.25", "0.08", from.AddDate(1, 0, 0), nil},
+		"no price":               {tariff.Patch{PricePerKwh: patch.Null[decimal.Decimal]()}, "", "", from, []string{"pricePerKwh"}},
+		"no time":                {tariff.Patch{EffectiveFrom: patch.Null[time.Time]()}, "", "", from, []string{"effectiveFrom"}},
+		"a time before all":      {tariff.Patch{EffectiveFrom: patch.Set(time.Date(1899, 12, 31, 0, 0, 0, 0, time.UTC))}, "", "", from, []string{"effectiveFrom"}},
+		"all of it wrong":        {tariff.Patch{patch.Set(decimal.New(-1, 0)), patch.Set(decimal.New(1, 15)), patch.Null[time.Time]()}, "", "", from, []string{"effectiveFrom", "feedInPricePerKwh", "pricePerKwh"}},
+		"a price beyond reading": {tariff.Patch{PricePerKwh: patch.Set(decimal.New(1, 1_000_000))}, "", "", from, []string{"pricePerKwh"}},
+	} {
+		p := before
+		err := c.patch.Apply(&p)
+		if f := fault.FieldsOf(err); (err == nil) != (len(c.wrong) == 0) || !sameFields(f, c.wrong) {
+			t.Errorf("%s: got %v, want the fields %v", name, err, c.wrong)
+		}
+		if err != nil {
+			continue
+		}
+		feed := ""
+		if p.FeedInPricePerKwh != nil {
+			feed = p.FeedInPricePerKwh.String()
+		}
+		if p.PricePerKwh.String() != c.price || feed != c.feed || !p.EffectiveFrom.Equal(c.from) {
+			t.Errorf("%s: got %s, %q from %s", name, p.PricePerKwh, feed, p.EffectiveFrom)
+		}
+	}
+}
+
+func sameFields(f fault.Fields, want []string) bool {
+	e, _ := errors.AsType[*fault.Error](f.Err())
+	if e == nil {
+		return len(want) == 0
+	}
+	return slices.Equal(slices.Sorted(maps.Keys(e.Fields)), want)
 }
