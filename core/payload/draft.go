@@ -142,7 +142,7 @@ func (w *drafter) time(l *leaf, name string, dayFirst bool) {
 // apply reads the document by the profile's rules.
 func (w *drafter) apply(p *profile) (reason string) {
 	w.p = p
-	w.several = p.several != "" && w.doc.has(p.several)
+	w.several = w.several || p.several != "" && w.doc.has(p.several)
 	if p.read != nil {
 		if reason = p.read(w); reason != "" {
 			return reason

@@ -36,6 +36,8 @@ const (
 	// inString and inPhase also put it into the string or phase of the number.
 	inString
 	inPhase
+	// device says that the number in the name is the device's.
+	device
 )
 
 // Short names of the targets, for the tables.

@@ -104,13 +104,24 @@ func linesOfText(data []byte, name string) bool {
 // foreignReadings reads a payload that is not in canonical names. ok is false
 // when nothing in it is recognised.
 func (p *parser) foreignReadings(data []byte) (ok bool, err error) {
-	result, err := payload.Normalise(data, payload.Options{Name: p.in.Name, Received: p.in.ReceivedAt, Zone: p.in.Zone, Meter: p.in.Meter})
+	result, err := payload.Normalise(data, p.options())
 	switch {
 	case err != nil:
 		return tooMany(err)
 	case !result.Recognised():
 		return false, nil
 	}
+	return p.understood(result), nil
+}
+
+// options are what the normaliser is told of the intake.
+func (p *parser) options() payload.Options {
+	return payload.Options{Name: p.in.Name, Received: p.in.ReceivedAt, Zone: p.in.Zone, Meter: p.in.Meter}
+}
+
+// understood makes readings of what the normaliser found. It is false when what
+// was recognised is not possible and no vendor's form vouches for it.
+func (p *parser) understood(result payload.Result) bool {
 	p.list, p.untimed = len(result.Samples) > 1, false
 	p.report = Report{Format: result.Profile, DroppedExtra: result.Dropped}
 	if len(result.Samples) > 0 {
@@ -122,7 +133,7 @@ func (p *parser) foreignReadings(data []byte) (ok bool, err error) {
 		hollow = !p.sample(&result.Samples[i]) || hollow
 	}
 	if hollow && len(p.report.Readings) == 0 && result.Profile == "" {
-		return false, nil // its numbers are none of what their names say: extra
+		return false // its numbers are none of what their names say: extra
 	}
 	for _, r := range result.Rejected {
 		p.reject(r.Index, r.Reason)
@@ -133,7 +144,7 @@ func (p *parser) foreignReadings(data []byte) (ok bool, err error) {
 			p.report.Warnings = append(p.report.Warnings, Warning{Index: w.Index, Field: w.Field, Reason: w.Reason})
 		}
 	}
-	return true, nil
+	return true
 }
 
 // tooMany refuses a list that is too long. What is malformed is for the reader of
