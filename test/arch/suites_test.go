@@ -18,6 +18,7 @@ var suites = map[string]string{
 	"identity.SetupTokens":     "SetupTokens",
 	"identity.Tokens":          "Tokens",
 	"identity.Users":           "Users",
+	"job.Repository":           "Jobs",
 	"powergroup.Repository":    "PowerGroups",
 	"sunsource.Erasures":       "Erasures",
 	"sunsource.Repository":     "SunSources",

@@ -7,7 +7,7 @@ var coreOrder = []string{
 	"identity",
 	"powergroup",
 	"sunsource",
-	"credential", "telemetry", "series", "rollup", "device", "job", "live", "tariff", "weather", "sharing", "upload",
+	"credential", "telemetry", "series", "rollup", "device", "job", "live", "tariff", "weather", "sharing", "csvimport",
 }
 
 // coreDenied are the parts of the standard library that do I/O, log, read a
@@ -58,6 +58,7 @@ var adapters = map[string]adapter{
 	"kafka":     {vendors: []string{"github.com/segmentio/kafka-go"}},
 	"argon2":    {vendors: []string{"golang.org/x/crypto/argon2"}},
 	"metrics":   {vendors: []string{"github.com/prometheus/client_golang"}},
+	"xlsx":      {vendors: []string{"github.com/xuri/excelize/v2"}},
 	"tracing":   {vendors: []string{"go.opentelemetry.io/otel"}},
 	"secretbox": {},
 	"files":     {},

@@ -1,0 +1,2 @@
+drop table job_refusals;
+drop table jobs;
