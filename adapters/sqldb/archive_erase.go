@@ -32,6 +32,9 @@ func (a *Archive) Erase(ctx context.Context, source uuid.UUID) error {
 			err = a.deleteBefore(ctx, series, math.MaxInt64)
 		}
 		if err == nil {
+			err = a.deleteRollups(ctx, series)
+		}
+		if err == nil {
 			err = a.locked(ctx, func(ctx context.Context) error {
 				_, err := a.db.write.DB.ExecContext(ctx, "delete from series where id = ? and source_id is null", series)
 				return err
@@ -99,4 +102,21 @@ func (a *Archive) locked(ctx context.Context, act func(ctx context.Context) erro
 	}
 	defer a.unlock()
 	return act(ctx)
+}
+
+// deleteRollups deletes what a series' readings come to, and its marks.
+func (a *Archive) deleteRollups(ctx context.Context, series int64) error {
+	for table, which := range map[string]string{
+		"rollup_days": "id >= ? << 24 and id < (? + 1) << 24", "rollup_tiers": "id >= ? << 24 and id < (? + 1) << 24",
+		"rollup_marks": "series between ? and ?",
+	} {
+		err := a.locked(ctx, func(ctx context.Context) error {
+			_, err := a.db.write.DB.ExecContext(ctx, "delete from "+table+" where "+which, series, series) //nolint:gosec // G202: names of ours
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

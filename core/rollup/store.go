@@ -1,0 +1,56 @@
+package rollup
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Marks keeps marks. Time in it is the store's own, so that processes whose clocks
+// differ agree.
+type Marks interface {
+	// Raise makes marks durable before it returns. None of them can be taken before
+	// settle has passed, those AtOnce at any time. Where there is one of the same
+	// source, day and slot it counts as raised now, with the earlier Earliest.
+	Raise(ctx context.Context, settle time.Duration, marks ...Mark) error
+	// Take gives the caller, for as long as lease, up to limit marks that can be
+	// taken and are nobody's, the oldest first. One that was not dropped comes again
+	// after it.
+	Take(ctx context.Context, limit int, lease time.Duration) ([]Taken, error)
+	// Drop removes marks that were taken, unless they were raised again meanwhile or
+	// somebody else took them.
+	Drop(ctx context.Context, taken ...Taken) error
+	// Waiting returns all marks of sources, also those that are taken, of the days
+	// from to to, both included, by source as asked and by day. Whoever asks for
+	// marks first and for days afterwards misses nothing that was written before.
+	Waiting(ctx context.Context, sources []uuid.UUID, from, to int32) ([]Mark, error)
+	// Backlog counts the marks.
+	Backlog(ctx context.Context) (Backlog, error)
+}
+
+// Days keeps the rows of days.
+type Days interface {
+	// Load returns the rows of sources of the days from to to, both included, by
+	// source as asked and by day.
+	Load(ctx context.Context, sources []uuid.UUID, from, to int32, parts Parts) ([]Day, error)
+	// Before returns the last row of a source that is before a day, and After the
+	// first that is behind it; false when there is none.
+	Before(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
+	After(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
+	// Save stores a row under the next revision. It is a Conflict when the stored
+	// row's revision is not the given one's, and NotFound when the source was
+	// erased.
+	Save(ctx context.Context, day Day) error
+	// Noted reports whether Note was called with the name before, in any process.
+	Noted(ctx context.Context, name string) (bool, error)
+	// Note remembers a name for ever.
+	Note(ctx context.Context, name string) error
+}
+
+// Store keeps both. What erases the readings of a source (telemetry.Archive)
+// erases its marks and rows too, and no Save brings them back.
+type Store interface {
+	Marks
+	Days
+}
