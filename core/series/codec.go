@@ -31,9 +31,12 @@ const (
 	maxWhole = 1 << 44 // above each field's bound times its scale
 )
 
-// AppendBinary appends the encoding: the same content always has the same bytes.
-// It never fails.
+// AppendBinary appends the encoding: the same content always has the same bytes,
+// a zero Day, which is a tier that is gone, none. It never fails.
 func (d *Day) AppendBinary(dst []byte) ([]byte, error) {
+	if d.tier == Raw {
+		return dst, nil
+	}
 	dst = append(dst, codecVersion, byte(d.tier))
 	dst = binary.AppendUvarint(dst, uint64(d.Fields()))
 	counts := d.counts()
@@ -134,6 +137,9 @@ const AllFields uint32 = 1<<telemetry.NumFields - 1
 // ParseDay reads what AppendBinary wrote, of the fields whose bits are set in
 // fields. Anything else is an error; what it passes over is not looked at.
 func ParseDay(data []byte, fields uint32) (Day, error) {
+	if len(data) == 0 {
+		return Day{}, nil
+	}
 	if len(data) < 3 {
 		return Day{}, fmt.Errorf("a day's series: %w", errShort)
 	}
@@ -141,11 +147,11 @@ func ParseDay(data []byte, fields uint32) (Day, error) {
 		return Day{}, fmt.Errorf("a day's series: version %d is not known", data[0])
 	}
 	d := Day{tier: Tier(data[1])}
-	if d.tier > Hours {
+	if d.tier == Raw || d.tier > Hours {
 		return Day{}, fmt.Errorf("a day's series: tier %d is not known", data[1])
 	}
 	mask, n := binary.Uvarint(data[2:])
-	if n <= 0 || mask > uint64(AllFields) || d.tier == Raw && mask != 0 {
+	if n <= 0 || mask > uint64(AllFields) {
 		return Day{}, errors.New("a day's series: a field that is not known")
 	}
 	data = data[2+n:]

@@ -33,7 +33,7 @@ func TestACutLongerOrForeignDayIsRefused(t *testing.T) {
 	t.Parallel()
 	minutes, _ := fold(home(time.Hour, 1))
 	data := encoded(t, minutes)
-	for n := range data {
+	for n := 1; n < len(data); n++ {
 		if _, err := series.ParseDay(data[:n], series.AllFields); err == nil {
 			t.Errorf("the first %d of %d bytes were taken", n, len(data))
 		}
@@ -47,6 +47,22 @@ func TestACutLongerOrForeignDayIsRefused(t *testing.T) {
 		if _, err := series.ParseDay(other, series.AllFields); err == nil {
 			t.Errorf("%s was taken", name)
 		}
+	}
+}
+
+func TestATierThatIsGoneTakesNothing(t *testing.T) {
+	t.Parallel()
+	var gone series.Day
+	if data := encoded(t, gone); len(data) != 0 {
+		t.Errorf("it takes %d bytes", len(data))
+	}
+	if d := parsed(t, nil); d.Tier() != series.Raw || !d.IsEmpty() {
+		t.Errorf("nothing is read as a day of %s", d.Tier())
+	}
+	// A day without any value is known to have none.
+	minutes, _ := fold(nil)
+	if d := parsed(t, encoded(t, minutes)); d.Tier() != series.Minutes {
+		t.Errorf("an empty day is read as one of %s", d.Tier())
 	}
 }
 
