@@ -232,9 +232,10 @@ func (a *App) wireUseCases(ctx context.Context, h *house) error {
 	h.ingest = countedIngest{
 		next: ingest.New(ingest.Deps{
 			Journal: h.journal, DeadLetters: h.door, Clock: systemClock(), Random: rand.Reader,
-			Limits: h.limits, Queue: h.queue, Owners: owners{h.registry},
+			Limits: h.limits, Queue: h.queue, Owners: owners{h.registry}, Gather: a.gatherer(),
 		}), throttle: h.throttle, m: a.metrics, traces: a.traces,
 	}
+	a.wireGathering(h)
 	var err error
 	if h.accounts, err = Accounts(a.cfg, h.db); err != nil {
 		return err

@@ -145,7 +145,7 @@ func (h *hand) submit(m *message) {
 		h.drop(m)
 		return
 	}
-	delivery := ingest.Delivery{SourceID: source, OwnerID: access.OwnerID, Payload: m.Payload, Origin: "mqtt", Topic: m.Topic, Name: name}
+	delivery := ingest.Delivery{SourceID: source, OwnerID: access.OwnerID, Payload: m.Payload, Origin: "mqtt", Topic: m.Topic, Name: name, Unanswered: m.QoS == 0}
 	err = h.s.d.Ingest.Submit(h.working, delivery, func(_ ingest.Receipt, err error) { h.settle(m, err) })
 	if err != nil {
 		h.settle(m, err)

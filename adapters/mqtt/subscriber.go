@@ -206,8 +206,8 @@ func (s *Subscriber) filter() string { return Filter(s.cfg.Group) }
 // Filter is what the members of a share group subscribe to.
 func Filter(group string) string { return "$share/" + group + "/sunsource/+/data/#" }
 
-// parseTopic reads "sunsource/{id}/data" and levels below it. name is the last
-// level below data, "" for data itself.
+// parseTopic reads "sunsource/{id}/data" and levels below it. name is the
+// rest below data, "" for data itself.
 func parseTopic(topic string) (source uuid.UUID, name string, ok bool) {
 	rest, ok := strings.CutPrefix(topic, "sunsource/")
 	if !ok {
@@ -221,10 +221,7 @@ func parseTopic(topic string) (source uuid.UUID, name string, ok bool) {
 	if err != nil {
 		return uuid.Nil, "", false
 	}
-	if rest != "data" {
-		name = rest[strings.LastIndexByte(rest, '/')+1:]
-	}
-	return source, name, true
+	return source, strings.TrimPrefix(rest[len("data"):], "/"), true
 }
 
 // wait reports whether d passed before ctx ended.

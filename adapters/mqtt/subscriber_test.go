@@ -29,7 +29,7 @@ func TestMessagesReachIngestExactlyAsPublished(t *testing.T) {
 	}{
 		{"", "", `{"acPowerWatts": 1}`, 1},
 		{"/acPowerWatts", "acPowerWatts", "17.5", 1},
-		{"/inverter/1/dcVolts", "dcVolts", "400", 1},
+		{"/inverter/1/dcVolts", "inverter/1/dcVolts", "400", 1},
 		{"/", "", "a level without a name", 1},
 		{"", "", "\x00\xff\xfe no text", 1},
 		{"/empty", "empty", "", 1},
@@ -65,7 +65,7 @@ func none(t *testing.T, o *outside, cfg SubscriberConfig, source uuid.UUID) {
 	eventually(t, "the next message", func() bool { return len(d.missing([]string{"the end"})) == 0 })
 	stop()
 	if got := d.deliveries(); len(got) != 1 {
-		t.Errorf("the broker sent again what it was told to forget: %.100q", got)
+		t.Errorf("the broker sent again what it was told to forget: %.100v", got)
 	}
 }
 

@@ -226,7 +226,7 @@ func (wallClock) Now() time.Time { return time.Now() }
 // decoding is a journal with the real ingest before it.
 func decoding(j *journal) Ingest {
 	return ingest.New(ingest.Deps{
-		Journal: j, DeadLetters: &fake.DeadLetters{}, Clock: wallClock{}, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil,
+		Journal: j, DeadLetters: &fake.DeadLetters{}, Clock: wallClock{}, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil, Gather: nil,
 	})
 }
 

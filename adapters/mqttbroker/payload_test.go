@@ -48,7 +48,7 @@ func TestNothingOfAPayloadIsKeptBySubmit(t *testing.T) {
 			journal, letters := &keeper{}, &fake.DeadLetters{}
 			service := ingest.New(ingest.Deps{
 				Journal: journal, DeadLetters: letters, Random: rand.Reader,
-				Clock: fake.NewClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)), Limits: nil, Queue: nil, Owners: nil,
+				Clock: fake.NewClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)), Limits: nil, Queue: nil, Owners: nil, Gather: nil,
 			})
 			buffer := []byte(c.payload)
 			var receipt ingest.Receipt

@@ -79,7 +79,7 @@ func (s *session) allowed() error {
 
 // submit hands a reading over to ingest.
 func (s *session) submit(p publish, topic string, number uint64) error {
-	delivery := ingest.Delivery{SourceID: s.identity.SourceID, OwnerID: s.identity.OwnerID, Payload: p.payload, Origin: origin, Topic: topic, Name: s.name(topic)}
+	delivery := ingest.Delivery{SourceID: s.identity.SourceID, OwnerID: s.identity.OwnerID, Payload: p.payload, Origin: origin, Topic: topic, Name: s.name(topic), Unanswered: p.qos == 0}
 	echo := s.state.echo(topic, p)
 	st, id, qos, second := s.state, p.id, p.qos, p.qos == 2
 	s.mu.Lock()

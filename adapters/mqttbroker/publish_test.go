@@ -27,8 +27,8 @@ func TestAReadingIsHandedOverWithWhatItSays(t *testing.T) {
 		a := h.gate.add()
 		d := h.join(t, version, a)
 		topics := map[string]string{ // and the field that each names
-			a.data(): "", a.data() + "/acPowerWatts": "acPowerWatts", a.data() + "/inverter/1/acPowerWatts": "acPowerWatts",
-			a.data() + "/odd/": "", a.data() + "//x": "x",
+			a.data(): "", a.data() + "/acPowerWatts": "acPowerWatts", a.data() + "/inverter/1/acPowerWatts": "inverter/1/acPowerWatts",
+			a.data() + "/odd/": "odd/", a.data() + "//x": "/x",
 		}
 		for qos := byte(0); qos <= 2; qos++ {
 			for topic, name := range topics {
@@ -44,7 +44,7 @@ func TestAReadingIsHandedOverWithWhatItSays(t *testing.T) {
 				d.ping()
 				all := h.ingest.deliveries()
 				got := all[len(all)-1]
-				want := ingest.Delivery{SourceID: a.source, Payload: []byte(payload), Origin: "mqtt", Topic: topic, Name: name}
+				want := ingest.Delivery{SourceID: a.source, Payload: []byte(payload), Origin: "mqtt", Topic: topic, Name: name, Unanswered: qos == 0}
 				if fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Errorf("got %v, want %v", got, want)
 				}

@@ -32,12 +32,12 @@ func (t topics) own(topic []byte) (string, bool) {
 	return "", false
 }
 
-// name is the last level of a topic below the data topic, "" for that itself.
+// name is the rest of a topic below the data topic, "" for that itself.
 func (t topics) name(topic string) string {
 	if len(topic) <= len(t.data)+1 {
 		return ""
 	}
-	return topic[strings.LastIndexByte(topic, '/')+1:]
+	return topic[len(t.data)+1:]
 }
 
 // mayHear reports whether a filter stays within the source's own topics.

@@ -17,7 +17,7 @@ func holdsReadings(data []byte) bool {
 	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
 }
 
-// scalar takes the payload as the value of the field in.Name: a number, also as
+// scalar takes the payload as the value of the field that the last level of in.Name names: a number, also as
 // text or in quotes. For the status a text is a value too. A payload that begins
 // like a JSON string and is none is malformed.
 func (p *parser) scalar(data []byte) error {
@@ -28,6 +28,9 @@ func (p *parser) scalar(data []byte) error {
 			return fault.New(fault.Invalid, "%s", err.Error())
 		}
 		text = bytes.Trim(unquoted, jsonSpace)
+	}
+	if p.in.Overrides != nil && p.overriddenScalar(text) {
+		return nil
 	}
 	p.begin(0)
 	r := &p.report.Readings[0]
@@ -45,8 +48,9 @@ func (p *parser) scalarValue(r *Reading, text []byte) (reason string) {
 	if len(text) == 0 || string(text) == "null" {
 		return "there is no value"
 	}
-	f, canonical := FieldNamed(p.in.Name)
-	switch p.in.Name {
+	name := lastLevel(p.in.Name)
+	f, canonical := FieldNamed(name)
+	switch name {
 	case "timestamp", "time", "ts", "receivedAt", "sourceId":
 		return "a time or a name alone is no reading"
 	case "strings", "phases", "extra":
@@ -73,6 +77,9 @@ func (p *parser) scalarValue(r *Reading, text []byte) (reason string) {
 	}
 	return ""
 }
+
+// lastLevel is the last level of a topic.
+func lastLevel(topic string) string { return topic[strings.LastIndexByte(topic, '/')+1:] }
 
 // scalarStatus takes a whole number as the code, anything else as the text.
 func scalarStatus(r *Reading, text []byte) (reason string) {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"sync"
 
+	"ampra/core/payload"
 	"ampra/core/telemetry"
 )
 
@@ -11,10 +12,20 @@ import (
 type decoders struct{ pool sync.Pool }
 
 func (d *decoders) decode(data []byte, in telemetry.Intake) (telemetry.Report, error) {
-	one, ok := d.pool.Get().(*telemetry.Decoder)
-	if !ok {
-		one = &telemetry.Decoder{}
-	}
+	one := d.get()
 	defer d.pool.Put(one)
 	return one.Decode(data, in)
+}
+
+func (d *decoders) topics(values []payload.Value, in telemetry.Intake) telemetry.Report {
+	one := d.get()
+	defer d.pool.Put(one)
+	return one.DecodeTopics(values, in)
+}
+
+func (d *decoders) get() *telemetry.Decoder {
+	if one, ok := d.pool.Get().(*telemetry.Decoder); ok {
+		return one
+	}
+	return &telemetry.Decoder{}
 }

@@ -30,6 +30,9 @@ type Deps struct {
 	// Owners is asked for the user of deliveries that do not name theirs; nil:
 	// nobody is.
 	Owners Owners
+	// Gather holds values that come on topics of their own until they are a reading;
+	// nil: each is a reading. See Service.Gathering.
+	Gather *Gatherer
 }
 
 // Owners tells whose a source is.
@@ -58,9 +61,11 @@ type Delivery struct {
 	// Origin is "mqtt" or "webhook", Topic the MQTT topic or the URL's path.
 	Origin string
 	Topic  string
-	// Name is the last level of a topic below ".../data": a scalar payload there is
-	// the value of this field.
+	// Name is the rest of a topic below ".../data": a payload there that is no object
+	// or list is one value, which the last levels name.
 	Name string
+	// Unanswered is set when the sender wants no answer (QoS 0).
+	Unanswered bool
 }
 
 // Receipt is what became of a delivery.
@@ -84,7 +89,13 @@ type Receipt struct {
 // The payload is not used any more when Submit returns.
 func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, error)) error {
 	now := telemetry.Truncate(s.d.Clock.Now())
-	report, err := s.decoders.decode(d.Payload, intakeOf(d.SourceID, d.Name, now, d.SignedAt))
+	in := intakeOf(d.SourceID, d.Name, now, d.SignedAt)
+	if s.gathers(d, in) {
+		s.known(ctx, &d)
+		s.d.Limits.Charge(d.SourceID, d.OwnerID, 1, len(d.Payload))
+		return s.submitValue(ctx, d, now, done)
+	}
+	report, err := s.decoders.decode(d.Payload, in)
 	receipt := Receipt{Rejected: report.Rejected, Warnings: report.Warnings, DroppedExtra: report.DroppedExtra}
 	s.known(ctx, &d)
 	s.d.Limits.Charge(d.SourceID, d.OwnerID, max(1, len(report.Readings)+len(report.Rejected)), len(d.Payload))
@@ -104,18 +115,19 @@ func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, err
 		}
 	}
 	entry := telemetry.Entry{SourceID: d.SourceID, Readings: report.Readings}
-	return s.hand(ctx, d, entry, func(err error, errs []error) {
+	return s.hand(ctx, d.OwnerID, entry, len(d.Payload), func(err error, errs []error) {
 		done(settle(receipt, len(entry.Readings), err, errs))
 	})
 }
 
-// hand gives an entry to the journal when it is its turn.
-func (s *Service) hand(ctx context.Context, d Delivery, entry telemetry.Entry, done telemetry.Done) error {
+// hand gives an entry of a user to the journal when it is its turn. It came in so
+// many bytes.
+func (s *Service) hand(ctx context.Context, user uuid.UUID, entry telemetry.Entry, payload int, done telemetry.Done) error {
 	q := s.d.Queue
 	if q == nil {
 		return s.d.Journal.Append(ctx, entry, done)
 	}
-	user, source, readings, payload := d.OwnerID, d.SourceID, len(entry.Readings), len(d.Payload)
+	source, readings := entry.SourceID, len(entry.Readings)
 	if err := q.Enter(ctx, user, source, readings, payload); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func newRig() *rig {
 func (r *rig) serviceWith(clock *fake.Clock, cfg ingest.LimitsConfig, owners ingest.Owners) *ingest.Service {
 	return ingest.New(ingest.Deps{
 		Journal: r.journal, DeadLetters: &r.letters, Clock: clock, Random: rand.Reader,
-		Limits: ingest.NewLimits(cfg, clock), Queue: ingest.NewQueue(ingest.QueueConfig{}, clock), Owners: owners,
+		Limits: ingest.NewLimits(cfg, clock), Queue: ingest.NewQueue(ingest.QueueConfig{}, clock), Owners: owners, Gather: nil,
 	})
 }
 

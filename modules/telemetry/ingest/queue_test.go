@@ -91,7 +91,7 @@ func newScene(rate int) *scene {
 	s := &scene{journal: &slowJournal{rate: rate}, queue: ingest.NewQueue(ingest.QueueConfig{}, wall())}
 	s.service = ingest.New(ingest.Deps{
 		Journal: s.journal, DeadLetters: &fake.DeadLetters{}, Clock: wall(), Random: rand.Reader,
-		Limits: ingest.NewLimits(ingest.LimitsConfig{}, wall()), Queue: s.queue, Owners: nil,
+		Limits: ingest.NewLimits(ingest.LimitsConfig{}, wall()), Queue: s.queue, Owners: nil, Gather: nil,
 	})
 	return s
 }

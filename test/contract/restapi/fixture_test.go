@@ -206,7 +206,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 	direct := writer.NewDirect(writer.DirectConfig{Queue: 100, Batch: 5000, FlushTime: time.Second}, writer.NewStore(archive, registry, s.feed))
 	letters := &fake.LetterStore{}
 	intake := ingest.New(ingest.Deps{
-		Journal: direct, DeadLetters: letters, Clock: clock, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil,
+		Journal: direct, DeadLetters: letters, Clock: clock, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil, Gather: nil,
 	})
 	keys := credentials.New(credentials.Deps{
 		Sources: s.sources, Credentials: s.credentials, Sealer: sealer, Presence: s.presence, Transactions: s.transactions, Outbox: s.outbox,
