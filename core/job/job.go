@@ -74,16 +74,16 @@ type Counts struct{ Rows, Accepted, Rejected, Skipped int64 }
 
 // Warning is something that was done otherwise than one may expect, and how often.
 type Warning struct {
-	Code  string `json:"code"`
-	Count int64  `json:"count"`
+	Code  string
+	Count int64
 }
 
 // Problem is why a row was refused: its line in the file, from 1, and the column
 // where that is the matter of one.
 type Problem struct {
-	Line   int64  `json:"line"`
-	Column string `json:"column"`
-	Text   string `json:"text"`
+	Line   int64
+	Column string
+	Text   string
 }
 
 // Refused is a row that was refused, with its text as far as it is kept.
