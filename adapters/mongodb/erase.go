@@ -52,6 +52,9 @@ func erase(ctx context.Context, db *mongo.Database, source uuid.UUID) error {
 			return err
 		}
 	}
+	if err := eraseRollups(ctx, db, source); err != nil {
+		return err
+	}
 	return eraseMoved(ctx, db, source)
 }
 

@@ -104,6 +104,7 @@ func (s *Rollups) Take(ctx context.Context, limit int, lease time.Duration) ([]r
 	marks := make([]rollup.Taken, len(taken))
 	for i, p := range taken {
 		marks[i] = p.Taken
+		marks[i].Age = now.Sub(time.UnixMilli(p.ripe))
 	}
 	return marks, nil
 }

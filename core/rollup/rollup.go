@@ -102,6 +102,8 @@ type Taken struct {
 	Mark
 	// Version is another one when the mark was raised again meanwhile.
 	Version int64
+	// Age is for how long it could have been taken already.
+	Age time.Duration
 }
 
 // Backlog is how many marks there are, and how they are doing.

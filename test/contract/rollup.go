@@ -167,7 +167,7 @@ func (rig RollupsRig) lease(t *testing.T) {
 		waitMillisecond(t)
 		again = rig.take(t, 10, time.Minute)
 	}
-	if len(again) != 1 || again[0].Mark != m {
+	if len(again) != 1 || again[0].Mark != m || again[0].Age <= 0 || again[0].Age > time.Minute {
 		t.Errorf("after its lease %v is taken, want the mark again", again)
 	}
 	if taken := rig.take(t, 10, time.Minute); len(taken) != 0 {

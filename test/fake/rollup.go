@@ -102,7 +102,7 @@ func (s *Rollups) Take(_ context.Context, limit int, lease time.Duration) ([]rol
 	var taken []rollup.Taken
 	for _, m := range free[:min(limit, len(free))] {
 		s.version++
-		m.Version, m.due = s.version, now.Add(lease)
+		m.Version, m.due, m.Age = s.version, now.Add(lease), now.Sub(m.ripe)
 		taken = append(taken, m.Taken)
 	}
 	return taken, nil
@@ -273,4 +273,17 @@ func (s *Rollups) Erase(_ context.Context, source uuid.UUID) error {
 		}
 	}
 	return nil
+}
+
+// Free are the marks that could be taken now.
+func (s *Rollups) Free() []rollup.Taken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var free []rollup.Taken
+	for _, m := range s.marks {
+		if now := s.now(); !m.ripe.After(now) && !m.due.After(now) {
+			free = append(free, m.Taken)
+		}
+	}
+	return free
 }

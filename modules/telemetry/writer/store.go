@@ -26,6 +26,7 @@ type Sources interface {
 type Store struct {
 	archive telemetry.Archive
 	sources Sources
+	marks   *Marker // nil without roll-ups
 	// deleting is held for reading during a write and for writing by a deletion,
 	// which so waits until no write is under way that began before it.
 	deleting sync.RWMutex
@@ -44,6 +45,13 @@ const barrierTime = 2 * time.Second
 func NewStore(archive telemetry.Archive, sources Sources, feed change.Feed) *Store {
 	s := &Store{archive: archive, sources: sources}
 	feed.Subscribe(s.waitForWrites)
+	return s
+}
+
+// Marking makes the store mark the days that it writes to. To be called before the
+// first write.
+func (s *Store) Marking(m *Marker) *Store {
+	s.marks = m
 	return s
 }
 
@@ -79,13 +87,13 @@ func (s *Store) write(ctx context.Context, readings []telemetry.Placed) []error 
 		return all(readings, fault.Wrap(fault.Unavailable, err, "The readings can't be stored right now."))
 	}
 	if alive == nil {
-		return s.archive.Write(ctx, readings)
+		return s.put(ctx, readings)
 	}
 	kept := make([]telemetry.Placed, len(alive))
 	for i, index := range alive {
 		kept[i] = readings[index]
 	}
-	errs := s.archive.Write(ctx, kept)
+	errs := s.put(ctx, kept)
 	if errs == nil {
 		return nil
 	}
@@ -94,6 +102,22 @@ func (s *Store) write(ctx context.Context, readings []telemetry.Placed) []error 
 		spread[index] = errs[i]
 	}
 	return spread
+}
+
+// put writes readings between two looks at their marks.
+func (s *Store) put(ctx context.Context, readings []telemetry.Placed) []error {
+	if s.marks == nil || len(readings) == 0 {
+		return s.archive.Write(ctx, readings)
+	}
+	belief, err := s.marks.before(ctx, readings)
+	if err != nil {
+		return all(readings, fault.Wrap(fault.Unavailable, err, "The readings can't be stored right now."))
+	}
+	errs := s.archive.Write(ctx, readings)
+	if err := s.marks.after(ctx, belief, readings); err != nil {
+		return all(readings, fault.Wrap(fault.Unavailable, err, "The readings can't be stored right now."))
+	}
+	return errs
 }
 
 // alive returns the indices of readings whose source exists, nil for all. It asks

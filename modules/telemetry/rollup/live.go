@@ -1,0 +1,130 @@
+package rollup
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"ampra/core/rollup"
+)
+
+// working are the rows of one source while what they do not count is folded in.
+type working struct {
+	s      *Service
+	fold   folding
+	source uuid.UUID
+	rows   map[int32]rollup.Day
+	todo   map[int32]int64 // the earliest moment that may be missing, by day
+	budget *int
+}
+
+// days is Days with a budget that several share.
+func (s *Service) days(ctx context.Context, source uuid.UUID, from, to int32, parts rollup.Parts, budget *int) ([]rollup.Day, []int32, error) {
+	// Marks first: see rollup.Marks.
+	marks, err := s.d.Store.Waiting(ctx, []uuid.UUID{source}, math.MinInt32, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	first, load := from, parts
+	if len(marks) > 0 {
+		first = min(from, marks[0].Day)
+		load |= rollup.State | rollup.Energy
+		if parts.Has(rollup.Hours) {
+			load |= rollup.Minutes // the hours are made from them
+		}
+	}
+	rows, err := s.d.Store.Load(ctx, []uuid.UUID{source}, first, to, load)
+	if err != nil || len(marks) == 0 {
+		return rows, nil, err
+	}
+	w := working{
+		s: s, source: source, budget: budget, rows: make(map[int32]rollup.Day, len(rows)), todo: earliestOf(marks),
+		fold: folding{archive: s.d.Archive, parts: load, kept: keptFrom(s.d.Clock.Now(), s.cfg.Retention)},
+	}
+	for _, row := range rows {
+		w.rows[row.Day] = row
+	}
+	incomplete, err := w.settle(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var days []rollup.Day
+	for _, day := range slices.Sorted(maps.Keys(w.rows)) {
+		if day >= from {
+			days = append(days, w.rows[day])
+		}
+	}
+	return days, incomplete, nil
+}
+
+func earliestOf(marks []rollup.Mark) map[int32]int64 {
+	todo := map[int32]int64{}
+	for _, m := range marks {
+		if at, ok := todo[m.Day]; !ok || m.Earliest < at {
+			todo[m.Day] = m.Earliest
+		}
+	}
+	return todo
+}
+
+// settle folds what is to do, day by day, and what follows from it. It returns the
+// days for which the budget was not enough.
+func (w *working) settle(ctx context.Context) ([]int32, error) {
+	for len(w.todo) > 0 {
+		day := slices.Min(slices.Collect(maps.Keys(w.todo)))
+		prior, err := w.before(ctx, day)
+		if err != nil {
+			return nil, err
+		}
+		t := task{source: w.source, day: day, prior: prior, row: w.rows[day], earliest: w.todo[day], until: rollup.End(day)}
+		o, err := w.fold.run(ctx, t, *w.budget)
+		if err != nil {
+			return nil, err
+		}
+		if *w.budget -= min(o.readings, *w.budget); o.over {
+			return slices.Sorted(maps.Keys(w.todo)), nil
+		}
+		delete(w.todo, day)
+		if o.none {
+			continue
+		}
+		w.rows[day] = o.day
+		if next, ok := w.after(day); ok && next.Before != rollup.DigestOf(o.day.State) {
+			w.todo[next.Day] = rollup.Start(next.Day)
+		}
+	}
+	return nil, nil
+}
+
+// before is the state of the last row before a day.
+func (w *working) before(ctx context.Context, day int32) ([]byte, error) {
+	last, found := int32(0), false
+	for number := range w.rows {
+		if number < day && (!found || number > last) {
+			last, found = number, true
+		}
+	}
+	if found {
+		return w.rows[last].State, nil
+	}
+	row, _, err := w.s.d.Store.Before(ctx, w.source, day, rollup.State)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the day before: %w", err)
+	}
+	return row.State, nil
+}
+
+func (w *working) after(day int32) (rollup.Day, bool) {
+	var next rollup.Day
+	found := false
+	for number, row := range w.rows {
+		if number > day && (!found || number < next.Day) {
+			next, found = row, true
+		}
+	}
+	return next, found
+}

@@ -1,0 +1,69 @@
+// Package rollup keeps the days of readings rolled up, and answers for energies
+// from them. The Roller works off the marks that writers raise (modules/telemetry/
+// writer); the Service reads rows and folds on to them, without storing it, what
+// they do not count yet. Both come to what a fold over all raw readings comes to.
+package rollup
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ampra/core/clock"
+	"ampra/core/rollup"
+	"ampra/core/sunsource"
+	"ampra/core/telemetry"
+)
+
+// Config bounds the service.
+type Config struct {
+	// Budget is how many raw readings one request folds at the most; beyond it the
+	// answer says that it is pending.
+	Budget int
+	// Retention is how long raw readings are kept, 0 for ever: older days are not
+	// folded anew.
+	Retention time.Duration
+}
+
+// DefaultBudget is a good Config.Budget: it costs some 100 ms.
+const DefaultBudget = 60_000
+
+// Zones tells where a source is.
+type Zones interface {
+	// Zone returns the time zone of a source's site and where it comes from.
+	Zone(ctx context.Context, s sunsource.SunSource) (*time.Location, sunsource.ZoneFrom, error)
+	// Load returns the zone of an IANA name, or an error that says it is unknown.
+	Load(name string) (*time.Location, error)
+}
+
+// Deps are the ports of the service.
+type Deps struct {
+	Store   rollup.Store
+	Archive telemetry.Archive
+	Sources sunsource.Repository
+	Zones   Zones
+	Clock   clock.Clock
+}
+
+// Service answers for roll-ups.
+type Service struct {
+	cfg Config
+	d   Deps
+}
+
+// New returns the service on its ports.
+func New(cfg Config, d Deps) *Service { return &Service{cfg: cfg, d: d} }
+
+// backfilled is the note that the days of all readings that were there before
+// there were roll-ups are marked.
+const backfilled = "marked what was there"
+
+// Days returns the rows of a source's days from from to to, both included, with
+// the parts that are wanted. What the rows do not count is folded in. incomplete
+// are the days of which that was more than the budget allows; their rows, where
+// there are any, are as they are stored. It does not look at who asks.
+func (s *Service) Days(ctx context.Context, source uuid.UUID, from, to int32, parts rollup.Parts) (days []rollup.Day, incomplete []int32, err error) {
+	budget := s.cfg.Budget
+	return s.days(ctx, source, from, to, parts, &budget)
+}
