@@ -28,6 +28,8 @@ func TestTheRecordsKeepTheirContracts(t *testing.T) {
 		"credentials":    contract.Credentials,
 		"access records": contract.AccessRecords,
 		"tariffs":        contract.Tariffs,
+		"settings":       contract.Settings,
+		"explanations":   contract.Explanations,
 		"idempotency":    contract.Idempotency,
 		"audit log":      contract.AuditLog,
 	}
@@ -62,6 +64,8 @@ func recordsOf(db *DB) contract.Records {
 		Credentials:  NewCredentials(db),
 		Access:       NewAccessRecords(db),
 		Tariffs:      NewTariffs(db),
+		Settings:     NewSettings(db),
+		Explanations: NewExplanations(db),
 		Idempotency:  NewIdempotency(db),
 		AuditLog:     log,
 		AuditEntries: func(ctx context.Context, subject uuid.UUID) ([]audit.Entry, error) {

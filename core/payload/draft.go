@@ -19,6 +19,10 @@ type drafter struct {
 	// local is set once a time without a zone is warned of.
 	local bool
 	bad   string
+	// overrode are the overrides that have taken their member, overriding is set
+	// while they do.
+	overrode   uint32
+	overriding bool
 }
 
 func bit(to Target) uint32 {
@@ -35,6 +39,9 @@ func (w *drafter) warn(name, reason string) {
 
 // put brings a value where it belongs, in our unit and sign.
 func (w *drafter) put(to Target, line int, value float64, how how) bool {
+	if w.held(to, line) {
+		return false
+	}
 	switch {
 	case int(to) < NumFields:
 		if how&hundredth != 0 && value > 100 {
@@ -88,6 +95,9 @@ func putLine(lines *[]Line, line, part int, value float64) bool {
 
 // given notes which rule gave what.
 func (w *drafter) given(to Target, line int, rule, from string, isAssumed bool) {
+	if w.held(to, line) {
+		return
+	}
 	if w.s.Given == nil {
 		w.s.Given = make([]Given, 0, min(len(w.doc.leaves)+1, 48))
 	}
@@ -120,7 +130,7 @@ func (w *drafter) keep(l *leaf, name string) {
 
 // time takes a member that tells the sample's time. The first that does stands.
 func (w *drafter) time(l *leaf, name string, dayFirst bool) {
-	if w.s.Timed {
+	if w.s.Timed || w.held(ToTime, 0) {
 		return
 	}
 	at, ok := w.o.moment(l.text, dayFirst)
@@ -148,6 +158,7 @@ func (w *drafter) apply(p *profile) (reason string) {
 			return reason
 		}
 	}
+	w.override()
 	late := false
 	for i := range w.doc.leaves {
 		l := &w.doc.leaves[i]
@@ -195,7 +206,7 @@ func (w *drafter) use(l *leaf, name string, r rule, number int) bool {
 		w.time(l, name, r.to == ToTimeDayFirst)
 		return true
 	case ToStatusText:
-		if l.kind == String && len(l.text) > 0 && !w.s.Status.HasText {
+		if l.kind == String && len(l.text) > 0 && !w.s.Status.HasText && !w.held(ToStatusText, 0) {
 			w.s.Status.Text, w.s.Status.HasText = string(l.text), true
 			w.given(r.to, 0, w.p.name, name, false)
 		}

@@ -28,6 +28,7 @@ type guess struct {
 // general reads a document by the general rules.
 func (w *drafter) general() (reason string) {
 	w.p = &profile{both: []Target{gridW, batteryW}}
+	w.override()
 	var bare *leaf
 	for i := range w.doc.leaves {
 		l := &w.doc.leaves[i]
@@ -107,7 +108,10 @@ func (w *drafter) bare(l *leaf) {
 		w.keep(l, name)
 		return
 	}
-	w.put(acW, 0, value, 0)
+	if !w.put(acW, 0, value, 0) {
+		w.keep(l, name)
+		return
+	}
 	w.given(acW, 0, ruleBare, name, true)
 }
 
@@ -133,12 +137,12 @@ func (w *drafter) generalTime(l *leaf, name string) {
 
 // generalStatus takes a code or a text.
 func (w *drafter) generalStatus(l *leaf, name string) {
-	if l.kind == String && !w.s.Status.HasText {
+	if l.kind == String && !w.s.Status.HasText && !w.held(ToStatusText, 0) {
 		w.s.Status.Text, w.s.Status.HasText = string(l.text), true
 		w.given(ToStatusText, 0, ruleStatus, name, false)
 		return
 	}
-	if code, ok := Int(l.text); ok && l.kind == Number && !w.s.Status.HasCode {
+	if code, ok := Int(l.text); ok && l.kind == Number && !w.s.Status.HasCode && !w.held(ToStatusCode, 0) {
 		w.s.Status.Code, w.s.Status.HasCode = code, true
 		w.given(ToStatusCode, 0, ruleStatus, name, false)
 		return

@@ -51,7 +51,9 @@ func (n *normaliser) influxLine(index int, line []byte) bool {
 		if !ok {
 			return false
 		}
-		w.s.Milli, w.s.Timed, w.s.TimeFrom = t.UnixMilli(), true, "timestamp"
+		if !w.held(ToTime, 0) {
+			w.s.Milli, w.s.Timed, w.s.TimeFrom = t.UnixMilli(), true, "timestamp"
+		}
 	}
 	n.finish(w, w.read(false))
 	return true

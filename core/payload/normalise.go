@@ -106,6 +106,7 @@ func (n *normaliser) isDiscovery() bool {
 // draft begins a sample of the document.
 func (n *normaliser) draft(index int) *drafter {
 	n.w = drafter{doc: &n.doc, o: &n.o, res: &n.res, s: n.begin(index)}
+	n.w.override()
 	return &n.w
 }
 
@@ -117,6 +118,9 @@ func (n *normaliser) sample(index int) {
 
 // read applies a profile, or the general rules.
 func (w *drafter) read(wrapped bool) string {
+	if w.o.Profile != "" {
+		return w.pinned(wrapped)
+	}
 	if p := w.doc.recognise(); p != nil {
 		w.res.Profile = p.name
 		return w.apply(p)
@@ -153,6 +157,7 @@ func (w *drafter) topic() bool {
 // finish takes back a sample that is none.
 func (n *normaliser) finish(w *drafter, reason string) {
 	s := w.s
+	w.settleOverrides()
 	if reason == "" && !s.Recognised() && len(s.Extra) == 0 {
 		reason = "there is nothing in it that can be taken"
 	}

@@ -36,6 +36,12 @@ type Options struct {
 	// then has no time of its own, and a warning says so.
 	Zone  *time.Location
 	Meter Meter
+	// Profile is one of Profiles, which reads in place of the one that would be
+	// recognised; "" recognises. What says itself what it is (SenML, an emoncms bulk,
+	// PVOutput) is read as that.
+	Profile string
+	// Overrides win over all rules.
+	Overrides *Overrides
 }
 
 // Line is a string or a phase: volts, amperes, watts.

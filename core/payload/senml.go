@@ -128,7 +128,7 @@ func (n *normaliser) senSamples(records []senRecord, order []float64) {
 		}
 		n.doc.done()
 		w := n.draft(records[own[0]].index)
-		if records[own[0]].timed {
+		if records[own[0]].timed && !w.held(ToTime, 0) {
 			n.senTime(w.s, at)
 		}
 		n.finish(w, w.general())

@@ -41,7 +41,7 @@ func (d *Decoder) Decode(data []byte, in Intake) (Report, error) {
 
 func (p *parser) decode(data []byte) (Report, error) {
 	if p.in.Name != "" && !holdsReadings(data) {
-		if linesOfText(data, p.in.Name) {
+		if linesOfText(data, lastLevel(p.in.Name)) {
 			if ok, err := p.foreignReadings(data); ok {
 				return p.whole(err)
 			}
@@ -52,7 +52,11 @@ func (p *parser) decode(data []byte) (Report, error) {
 		return p.report, nil
 	}
 	kind := p.scan.Kind()
-	p.foreign = kind != payload.Object && kind != payload.Array || !mentionsCanonical(data)
+	p.overridden = payload.Overridden(data, p.options())
+	var known bool
+	if p.foreign, known = p.pinned(); !known {
+		p.foreign = kind != payload.Object && kind != payload.Array || !mentionsCanonical(data)
+	}
 	if !p.foreign {
 		if report, err := p.readings(kind); !p.foreign {
 			return report, err
@@ -61,8 +65,9 @@ func (p *parser) decode(data []byte) (Report, error) {
 	if ok, err := p.foreignReadings(data); ok {
 		return p.whole(err)
 	}
+	overridden := p.overridden
 	p.reset(data, p.in)
-	p.canonical = true // nothing else knows it
+	p.canonical, p.overridden = true, overridden // nothing else knows it
 	return p.readings(p.scan.Kind())
 }
 
@@ -115,8 +120,8 @@ type Intake struct {
 	// Default is the time of a reading that has none of its own: the signed time of
 	// a webhook, or ReceivedAt, which the zero time stands for.
 	Default time.Time
-	// Name is set for a scalar that was published on a topic of its own: the
-	// payload is this field's value.
+	// Name is the rest of the topic of what was published below the source's own: a
+	// scalar there is the value of the field that its last level names.
 	Name string
 	// Zone is the site's, for devices that tell local times without a zone. Without
 	// it such a time is left out with a warning, and the reading has the default
@@ -124,6 +129,10 @@ type Intake struct {
 	Zone *time.Location
 	// Meter is where a device stands that is a meter and nothing else.
 	Meter payload.Meter
+	// Profile is one of payload.Profiles that reads whatever comes, "" to recognise.
+	Profile string
+	// Overrides win over all rules, also over canonical names.
+	Overrides *payload.Overrides
 }
 
 // Report is what was understood of a payload.
@@ -140,8 +149,8 @@ type Report struct {
 	// Format is the vendor or format that was recognised, "" for canonical names and
 	// for what general rules alone understood.
 	Format string
-	// Given says, for each reading, which rule gave which field. It is nil for
-	// canonical names.
+	// Given says, for each reading, which rule gave which field. What is in no entry
+	// came under its canonical name; it is nil where all of it did.
 	Given [][]payload.Given
 }
 

@@ -116,7 +116,7 @@ func (p *parser) foreignReadings(data []byte) (ok bool, err error) {
 
 // options are what the normaliser is told of the intake.
 func (p *parser) options() payload.Options {
-	return payload.Options{Name: p.in.Name, Received: p.in.ReceivedAt, Zone: p.in.Zone, Meter: p.in.Meter}
+	return payload.Options{Name: p.in.Name, Received: p.in.ReceivedAt, Zone: p.in.Zone, Meter: p.in.Meter, Profile: p.in.Profile, Overrides: p.in.Overrides}
 }
 
 // understood makes readings of what the normaliser found. It is false when what

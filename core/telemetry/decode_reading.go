@@ -27,6 +27,9 @@ type parser struct {
 	index, overflown int
 
 	lines [MaxLines]lineDraft
+
+	// overridden are the elements as the source's overrides alone read them.
+	overridden []payload.Sample
 }
 
 // reset begins with another payload.
@@ -39,6 +42,7 @@ func (p *parser) reset(data []byte, in Intake) {
 	p.received, p.latest = Truncate(in.ReceivedAt), in.ReceivedAt.Add(MaxAhead).UnixMilli()
 	p.canonical, p.foreign, p.list, p.untimed = false, false, false, false
 	p.index, p.overflown = 0, 0
+	p.overridden = nil
 }
 
 // element reads one element of the list.
@@ -67,7 +71,15 @@ func (p *parser) reading(index int) {
 		}
 		p.member(r, &at, name)
 	}
-	p.finish(r, at, warned)
+	if p.overridden == nil {
+		p.finish(r, at, warned)
+		return
+	}
+	p.override(r, &at, warned)
+	before := len(p.report.Readings)
+	if p.finish(r, at, warned); len(p.report.Readings) == before {
+		p.report.Given = append(p.report.Given, p.givenByOverrides())
+	}
 }
 
 func (p *parser) begin(index int) {

@@ -136,6 +136,12 @@ func (v *Values) Set(f Field, number float64) {
 	v.number[f] = number
 }
 
+// Clear makes a field unknown.
+func (v *Values) Clear(f Field) {
+	v.known &^= 1 << f
+	v.number[f] = 0
+}
+
 // Get returns a field and whether it is known.
 func (v *Values) Get(f Field) (float64, bool) {
 	return v.number[f], v.known&(1<<f) != 0

@@ -25,6 +25,7 @@ import (
 	"ampra/core/powergroup"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
+	"ampra/core/telemetry"
 	"ampra/core/transaction"
 )
 
@@ -44,6 +45,8 @@ type Records struct {
 	Credentials  credential.Repository
 	Access       credential.AccessRecords
 	Tariffs      tariff.Repository
+	Settings     sunsource.SettingsRepository
+	Explanations telemetry.Explanations
 	Idempotency  idempotency.Store
 	AuditLog     audit.Log
 	// AuditEntries returns the entries about a subject, the newest first.

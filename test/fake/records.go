@@ -16,6 +16,7 @@ import (
 	"ampra/core/powergroup"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
+	"ampra/core/telemetry"
 	"ampra/core/transaction"
 )
 
@@ -40,8 +41,11 @@ type Records struct {
 	Credentials *Credentials
 	Access      *AccessRecords
 	Tariffs     *Tariffs
+	Settings    *Settings
+	Explained   *Explanations
 	Idempotency *Idempotency
 	AuditLog    *AuditLog
+	Devices     *Devices
 
 	committed atomic.Pointer[tables]
 	writer    chan struct{} // holds one token for whoever writes
@@ -59,8 +63,11 @@ type tables struct {
 	erasures    []uuid.UUID
 	credentials map[uuid.UUID]credential.Credential
 	prices      map[uuid.UUID]tariff.Price
-	answers     map[idempotency.Key]answer
-	entries     []audit.Entry
+	settings    map[uuid.UUID]sunsource.Settings
+	// explanations are each source's fields in the order of names.
+	explanations map[uuid.UUID][]telemetry.Explained
+	answers      map[idempotency.Key]answer
+	entries      []audit.Entry
 }
 
 func (t *tables) clone() *tables {
@@ -69,7 +76,9 @@ func (t *tables) clone() *tables {
 	c.attempts, c.answers = maps.Clone(t.attempts), maps.Clone(t.answers)
 	c.groups, c.sources = maps.Clone(t.groups), maps.Clone(t.sources)
 	c.credentials, c.prices = maps.Clone(t.credentials), maps.Clone(t.prices)
+	c.settings, c.explanations = maps.Clone(t.settings), maps.Clone(t.explanations)
 	c.erasures, c.entries = slices.Clone(t.erasures), slices.Clone(t.entries)
+	c.devices = t.devices.clone()
 	return &c
 }
 
@@ -80,12 +89,14 @@ func NewRecords() *Records {
 	r.Attempts, r.SetupTokens = &Attempts{r: r}, &SetupTokens{r: r}
 	r.PowerGroups, r.SunSources, r.Erasures = &PowerGroups{r: r}, &SunSources{r: r}, &Erasures{r: r}
 	r.Credentials, r.Access, r.Tariffs = &Credentials{r: r}, &AccessRecords{r: r}, &Tariffs{r: r}
+	r.Settings, r.Explained = &Settings{r: r}, &Explanations{r: r}
 	r.Idempotency, r.AuditLog = &Idempotency{r: r}, &AuditLog{r: r}
 	r.committed.Store(&tables{
 		users: map[uuid.UUID]identity.User{}, sessions: map[identity.Digest]identity.Session{},
 		tokens: map[uuid.UUID]identity.Token{}, attempts: map[string]attempts{},
 		groups: map[uuid.UUID]powergroup.PowerGroup{}, sources: map[uuid.UUID]sunsource.SunSource{},
 		credentials: map[uuid.UUID]credential.Credential{}, prices: map[uuid.UUID]tariff.Price{},
+		settings: map[uuid.UUID]sunsource.Settings{}, explanations: map[uuid.UUID][]telemetry.Explained{},
 		answers: map[idempotency.Key]answer{},
 	})
 	return r

@@ -28,6 +28,8 @@ func TestTheRecordsKeepTheirContracts(t *testing.T) {
 		"credentials":    contract.Credentials,
 		"access records": contract.AccessRecords,
 		"tariffs":        contract.Tariffs,
+		"settings":       contract.Settings,
+		"explanations":   contract.Explanations,
 		"idempotency":    contract.Idempotency,
 		"audit log":      contract.AuditLog,
 	} {
@@ -42,7 +44,7 @@ func recordsOf(r *fake.Records) contract.Records {
 	return contract.Records{
 		Transactions: r, Users: r.Users, Sessions: r.Sessions, Tokens: r.Tokens, Attempts: r.Attempts,
 		SetupTokens: r.SetupTokens, PowerGroups: r.PowerGroups, SunSources: r.SunSources, Erasures: r.Erasures,
-		Credentials: r.Credentials, Access: r.Access, Tariffs: r.Tariffs, Idempotency: r.Idempotency,
+		Credentials: r.Credentials, Access: r.Access, Tariffs: r.Tariffs, Settings: r.Settings, Explanations: r.Explained, Idempotency: r.Idempotency,
 		AuditLog: r.AuditLog, AuditEntries: r.AuditLog.About,
 	}
 }

@@ -136,8 +136,11 @@ func (s *SunSources) Delete(ctx context.Context, owner, id uuid.UUID) error {
 		if _, err := t.source(owner, id); err != nil {
 			return err
 		}
+		t.devices.forget(t.sources[id])
 		delete(t.sources, id)
 		maps.DeleteFunc(t.credentials, func(_ uuid.UUID, c credential.Credential) bool { return c.SourceID == id })
+		delete(t.settings, id)
+		delete(t.explanations, id)
 		maps.DeleteFunc(t.prices, func(_ uuid.UUID, p tariff.Price) bool { return p.SourceID == id })
 		t.erasures = append(t.erasures, id)
 		return nil

@@ -1,0 +1,2 @@
+drop table explanations;
+drop table source_settings;
