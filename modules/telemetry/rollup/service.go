@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"ampra/core/clock"
+	"ampra/core/powergroup"
 	"ampra/core/rollup"
 	"ampra/core/sunsource"
 	"ampra/core/telemetry"
@@ -29,12 +30,12 @@ type Config struct {
 // DefaultBudget is a good Config.Budget: it costs some 100 ms.
 const DefaultBudget = 60_000
 
-// Zones tells where a source is.
+// Zones tells where sources are.
 type Zones interface {
 	// Zone returns the time zone of a source's site and where it comes from.
 	Zone(ctx context.Context, s sunsource.SunSource) (*time.Location, sunsource.ZoneFrom, error)
-	// Load returns the zone of an IANA name, or an error that says it is unknown.
-	Load(name string) (*time.Location, error)
+	// Named returns the zone of an IANA name, or an error that says it is unknown.
+	Named(name string) (*time.Location, error)
 }
 
 // Deps are the ports of the service.
@@ -42,6 +43,7 @@ type Deps struct {
 	Store   rollup.Store
 	Archive telemetry.Archive
 	Sources sunsource.Repository
+	Groups  powergroup.Repository
 	Zones   Zones
 	Clock   clock.Clock
 }
