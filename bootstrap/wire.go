@@ -22,7 +22,9 @@ import (
 	"ampra/core/transaction"
 	"ampra/modules/credentials"
 	"ampra/modules/identity"
+	"ampra/modules/live"
 	"ampra/modules/powergroups"
+	"ampra/modules/settings"
 	"ampra/modules/sunsources"
 	"ampra/modules/telemetry/ingest"
 	"ampra/modules/telemetry/query"
@@ -56,6 +58,8 @@ type house struct {
 	door        telemetry.DeadLetters // the way in for what devices send
 	letters     telemetry.LetterStore // where owners see them
 	mongo       *mongodb.Archive      // nil without MongoDB
+	hub         *live.Hub             // nil without the API
+	live        *live.Publisher       // where events that are not readings are told
 	limits      *ingest.Limits
 	queue       *ingest.Queue
 	throttle    *metrics.Throttle
@@ -63,6 +67,8 @@ type house struct {
 	accounts    *identity.Service
 	credentials *credentials.Service
 	sources     *sunsources.Service
+	settings    *settings.Service
+	sites       *settings.Sites
 }
 
 // wire puts ports and adapters together, from the stores to what takes things in.
@@ -73,7 +79,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	var h house
 	for _, step := range []func(context.Context, *house) error{
-		a.wireRecords, a.wireArchive, a.wireOutside, a.wireCredentials, a.wirePipeline, a.wireUseCases, a.wireBroker, a.wireSubscriber,
+		a.wireRecords, a.wireArchive, a.wireOutside, a.wireCredentials, a.wireSettings, a.wirePipeline, a.wireUseCases, a.wireBroker, a.wireSubscriber,
 	} {
 		if err := step(ctx, &h); err != nil {
 			return err
@@ -188,6 +194,9 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 		a.parts.add("journal", 20*time.Second, direct.Run)
 		a.observeQueue(direct.Queued, nil)
 		h.journal = a.journaled(direct)
+		if err := a.wireLive(ctx, h, nil); err != nil {
+			return err
+		}
 		return a.wireDeadLetters(ctx, h, nil)
 	}
 	cluster, err := kafka.New(kafka.Config{
@@ -206,6 +215,9 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 	a.parts.add("journal", 30*time.Second, journal.Run)
 	a.observeQueue(func() int { n, _ := journal.Queued(); return n }, func() int { _, n := journal.Queued(); return n })
 	h.journal = a.journaled(journal)
+	if err := a.wireLive(ctx, h, cluster); err != nil {
+		return err
+	}
 	if err := a.wireDeadLetters(ctx, h, cluster); err != nil {
 		return err
 	}
@@ -310,7 +322,9 @@ func (a *App) wireHTTP(h *house, version string) error {
 			Groups: sqldb.NewPowerGroups(h.db), Clock: systemClock(), Random: rand.Reader,
 		}),
 		Telemetry:   query.New(query.Deps{Sources: sqldb.NewSunSources(h.db), Archive: h.archive}),
+		Tariffs:     tariffUseCases(h),
 		DeadLetters: letterUseCases(h, h.ingest.next),
+		Live:        h.hub, LiveRefresh: h.refreshLive(),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
 			Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Log: a.log,

@@ -19,6 +19,9 @@ const (
 	SourceUpdated      Kind = "source.updated"      // something that devices' access depends on, e.g. isActive
 	SourceDeleted      Kind = "source.deleted"      // the source is gone
 	CredentialsRotated Kind = "credentials.rotated" // versions before the current one may be over
+	// SettingsChanged: how a source's payloads are understood, or where it stands, is
+	// another; devices' access is as it was.
+	SettingsChanged Kind = "source.settings"
 	// Missed tells a process that was cut off for longer than changes are kept that
 	// it has not heard of all: nothing that it remembers may be used any more, of
 	// no source. It has no SourceID. No one appends it.

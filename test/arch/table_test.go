@@ -65,6 +65,7 @@ var adapters = map[string]adapter{
 	"s3":        {},
 	"smtp":      {},
 	"openmeteo": {},
+	"zones":     {vendors: []string{"github.com/ringsaturn/tzf-rel-lite"}},
 }
 
 // roomVendors are the vendors of the rooms that are not adapters, beside the
