@@ -40,6 +40,15 @@ func (d *doc) reset(size int) {
 	d.leaves, d.buf, d.prefix, d.lists = d.leaves[:0], d.buf[:0], d.room[:0], 0
 }
 
+// release lets go of the texts, and of memory that few objects need.
+func (d *doc) release() {
+	clear(d.leaves)
+	d.names, d.dropped = "", 0
+	if cap(d.leaves) > keptLeaves || cap(d.buf) > keptNames {
+		d.leaves, d.buf = nil, nil
+	}
+}
+
 // done fixes the names. They are strings of one array.
 func (d *doc) done() { d.names = string(d.buf) }
 

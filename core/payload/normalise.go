@@ -10,15 +10,41 @@ import (
 // other JSON by the words and units of its names; the Influx line protocol and
 // PVOutput's form. An error is a *SyntaxError, when it is in no form at all, or a
 // *TooManyError. What is no sample is rejected in the result.
-func Normalise(data []byte, o Options) (Result, error) {
-	n := normaliser{o: o, size: len(data)}
+func Normalise(data []byte, o Options) (Result, error) { return new(Normaliser).Normalise(data, o) }
+
+// Normaliser is Normalise with the memory that it works in, for those who call it
+// often. The zero value is ready; it serves one goroutine at a time. What it
+// returns is valid until it is called again, but for Given and Extra, which stay.
+type Normaliser struct{ n normaliser }
+
+// Normalise is the function Normalise. Nothing of the payload is held afterwards.
+func (n *Normaliser) Normalise(data []byte, o Options) (Result, error) {
+	n.n.reset(o, len(data))
+	result, err := n.n.read(data)
+	n.n.release()
+	return result, err
+}
+
+// Topics is the function NormaliseTopics.
+func (n *Normaliser) Topics(values []Value, o Options) Result {
+	size := 0
+	for _, v := range values {
+		size += len(v.Topic) + len(v.Payload)
+	}
+	n.n.reset(o, size)
+	result := n.n.topics(values)
+	n.n.release()
+	return result
+}
+
+func (n *normaliser) read(data []byte) (Result, error) {
 	text := bytes.Trim(data, " \t\r\n")
 	if len(text) > 0 && text[0] != '{' && text[0] != '[' && text[0] != '"' {
 		if n.influx(text) || n.pvOutput(text) {
 			return n.res, nil
 		}
 	}
-	n.scan = NewScanner(data)
+	n.scan.Reset(data)
 	var err error
 	switch n.scan.Kind() {
 	case Object:
@@ -54,6 +80,28 @@ type normaliser struct {
 	w    drafter
 	// size is the payload's.
 	size int
+}
+
+// Bounds of the memory that is kept from one payload to the next.
+const (
+	keptSamples = 8
+	keptLeaves  = 512
+	keptNames   = 16 << 10
+)
+
+// reset begins with another payload.
+func (n *normaliser) reset(o Options, size int) {
+	n.o, n.size, n.res, n.w = o, size, Result{Samples: n.res.Samples[:0]}, drafter{}
+}
+
+// release lets go of the payload, and of memory that few payloads need.
+func (n *normaliser) release() {
+	n.scan.Reset(nil)
+	n.o, n.w = Options{}, drafter{}
+	n.doc.release()
+	if cap(n.res.Samples) > keptSamples {
+		n.res = Result{}
+	}
 }
 
 // load reads the next value as a document.

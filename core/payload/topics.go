@@ -35,11 +35,9 @@ func IsValue(data []byte) bool {
 // what a value is, and those before whose it is. What has no value (an empty
 // payload, null, a text that is no number) is left out. The result has one sample,
 // or none when nothing was told.
-func NormaliseTopics(values []Value, o Options) Result {
-	n := normaliser{o: o}
-	for _, v := range values {
-		n.size += len(v.Topic) + len(v.Payload)
-	}
+func NormaliseTopics(values []Value, o Options) Result { return new(Normaliser).Topics(values, o) }
+
+func (n *normaliser) topics(values []Value) Result {
 	n.doc.reset(n.size)
 	for _, v := range values {
 		n.value(v)

@@ -104,7 +104,7 @@ func linesOfText(data []byte, name string) bool {
 // foreignReadings reads a payload that is not in canonical names. ok is false
 // when nothing in it is recognised.
 func (p *parser) foreignReadings(data []byte) (ok bool, err error) {
-	result, err := payload.Normalise(data, p.options())
+	result, err := p.normaliser.Normalise(data, p.options())
 	switch {
 	case err != nil:
 		return tooMany(err)

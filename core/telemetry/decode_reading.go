@@ -28,6 +28,9 @@ type parser struct {
 
 	lines [MaxLines]lineDraft
 
+	// normaliser reads what is not in canonical names.
+	normaliser payload.Normaliser
+
 	// overridden are the elements as the source's overrides alone read them.
 	overridden []payload.Sample
 }

@@ -10,7 +10,7 @@ import "ampra/core/payload"
 func (d *Decoder) DecodeTopics(values []payload.Value, in Intake) Report {
 	p := &d.parser
 	p.reset(nil, in)
-	result := payload.NormaliseTopics(values, p.options())
+	result := p.normaliser.Topics(values, p.options())
 	for i := range result.Samples {
 		if s := &result.Samples[i]; s.Timed && (s.Milli < earliestMilli || s.Milli > p.latest) {
 			s.Timed = false
