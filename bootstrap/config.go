@@ -79,6 +79,8 @@ type Config struct {
 	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
 	Roles        []Role        `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
 
+	RollupEvery time.Duration `name:"rollup-every" help:"How often the days that readings were written to are rolled up; the latest two to three such periods are read anew by each question." default:"15m" placeholder:"DURATION"`
+
 	DeadLetterRetention time.Duration `name:"dead-letter-retention" help:"How long what could not be read is kept for its owner; 0 keeps it until newer letters push it out." default:"30d" placeholder:"DURATION"`
 }
 
@@ -197,6 +199,9 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return wrong("dead-letter-retention", DurationText(c.DeadLetterRetention), "0 (until newer ones push it out) or at least 1h")
 	}
 	if err := c.Limits.check(wrong); err != nil {
+		return err
+	}
+	if err := c.checkRollup(wrong); err != nil {
 		return err
 	}
 	if err := c.checkOutside(wrong); err != nil {

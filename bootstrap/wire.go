@@ -18,6 +18,7 @@ import (
 	"ampra/adapters/webhook"
 	"ampra/core/change"
 	"ampra/core/credential"
+	"ampra/core/rollup"
 	"ampra/core/telemetry"
 	"ampra/core/transaction"
 	"ampra/modules/credentials"
@@ -28,6 +29,7 @@ import (
 	"ampra/modules/sunsources"
 	"ampra/modules/telemetry/ingest"
 	"ampra/modules/telemetry/query"
+	rollups "ampra/modules/telemetry/rollup"
 	"ampra/modules/telemetry/writer"
 )
 
@@ -68,6 +70,8 @@ type house struct {
 	credentials *credentials.Service
 	sources     *sunsources.Service
 	settings    *settings.Service
+	rollups     rollup.Store
+	energies    *rollups.Service
 	sites       *settings.Sites
 }
 
@@ -131,7 +135,7 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 				return archive.Expire(ctx, time.Now().Add(-a.cfg.Retention))
 			}))
 		}
-		h.archive = a.archived(&told{Archive: archive, log: a.log})
+		h.archive, h.rollups = a.archived(&told{Archive: archive, log: a.log}), archive.Rollups()
 		return nil
 	}
 	archive, err := mongodb.New(mongodb.Config{
@@ -189,6 +193,9 @@ func (a *App) wireCredentials(ctx context.Context, h *house) error {
 // wirePipeline makes the journal, with Kafka or without, and the writer.
 func (a *App) wirePipeline(ctx context.Context, h *house) error {
 	h.store = writer.NewStore(h.archive, h.registry, h.feed)
+	if err := a.wireRollup(ctx, h); err != nil {
+		return err
+	}
 	if len(a.cfg.KafkaBrokers) == 0 {
 		direct := writer.NewDirect(writer.DirectConfig{Queue: 4096, Batch: 5000, FlushTime: 15 * time.Second}, h.store)
 		a.parts.add("journal", 20*time.Second, direct.Run)

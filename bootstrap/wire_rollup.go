@@ -1,0 +1,82 @@
+package bootstrap
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ampra/adapters/sqldb"
+	"ampra/adapters/zones"
+	"ampra/core/sunsource"
+	"ampra/modules/settings"
+	rollups "ampra/modules/telemetry/rollup"
+	"ampra/modules/telemetry/writer"
+)
+
+// What the roller takes at once and how long it waits: few enough sources at a time
+// that those who ask do not notice.
+const (
+	rollupPoll    = 5 * time.Second
+	rollupBatch   = 200
+	rollupLease   = 2 * time.Minute
+	rollupWorkers = 2
+	rollupRetry   = 30 * time.Second
+)
+
+// wireRollup lets a process that writes mark the days that it writes to, and roll
+// them up.
+func (a *App) wireRollup(ctx context.Context, h *house) error {
+	if h.mongo != nil {
+		store := h.mongo.Rollups()
+		if err := a.untilReady(ctx, "MongoDB", store.Setup); err != nil {
+			return err
+		}
+		h.rollups = store
+	}
+	a.wireEnergies(h)
+	h.store.Marking(writer.NewMarker(a.cfg.RollupEvery, h.rollups, systemClock(), steadyClock()))
+	if !a.cfg.Has(RoleWriter) {
+		return nil
+	}
+	counts := a.metrics.Rollups(h.rollups)
+	failed := func(err error) {
+		a.log.WarnContext(ctx, "rolling up readings failed, it will be tried again", "error", err)
+	}
+	roller := rollups.NewRoller(rollups.RollerConfig{
+		Every: a.cfg.RollupEvery, Poll: min(rollupPoll, a.cfg.RollupEvery), Batch: rollupBatch, Lease: rollupLease, Workers: rollupWorkers,
+		Retention: a.cfg.Retention,
+	}, rollups.RollerDeps{
+		Store: h.rollups, Archive: h.archive, Sources: h.registry, Clock: steadyClock(), Failed: failed,
+		Rolled: func(one rollups.Rolled) { counts.Rolled(one.Readings, one.Refolded, one.Took) },
+	})
+	a.parts.add("roll-ups", 15*time.Second, roller.Run)
+	rebuild := rollups.NewRebuild(rebuildDeps(h, func(uuid.UUID, int) {}))
+	a.parts.add("roll-ups of what was there", 10*time.Second, func(ctx context.Context) error {
+		err := rebuild.Backfill(ctx, rollupRetry, failed)
+		<-ctx.Done() // a part that ends by itself has failed
+		return err
+	})
+	return nil
+}
+
+func rebuildDeps(h *house, progress func(source uuid.UUID, days int)) rollups.RebuildDeps {
+	return rollups.RebuildDeps{Store: h.rollups, Archive: h.archive, All: sqldb.NewSourceIDs(h.db), Progress: progress}
+}
+
+// wireEnergies makes what answers for energies.
+func (a *App) wireEnergies(h *house) {
+	h.energies = rollups.New(rollups.Config{Budget: rollups.DefaultBudget, Retention: a.cfg.Retention}, rollups.Deps{
+		Store: h.rollups, Archive: h.archive, Sources: sqldb.NewSunSources(h.db), Groups: sqldb.NewPowerGroups(h.db),
+		Zones: siteZones{h.settings, zones.New()}, Clock: systemClock(),
+	})
+}
+
+// siteZones are the zones of sites, and those by name.
+type siteZones struct {
+	*settings.Service
+	byName sunsource.Zones
+}
+
+// Named returns the zone of an IANA name.
+func (z siteZones) Named(name string) (*time.Location, error) { return z.byName.Load(name) }
