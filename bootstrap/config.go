@@ -74,6 +74,7 @@ type Config struct {
 	TraceRatio   float64 `name:"trace-ratio" help:"The share of deliveries that is traced, 0 to 1." default:"0.01" placeholder:"SHARE"`
 
 	Limits Limits `embed:""`
+	Live   Live   `embed:""`
 
 	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 90d; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
 	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
@@ -199,6 +200,9 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return wrong("dead-letter-retention", DurationText(c.DeadLetterRetention), "0 (until newer ones push it out) or at least 1h")
 	}
 	if err := c.Limits.check(wrong); err != nil {
+		return err
+	}
+	if err := c.Live.check(wrong); err != nil {
 		return err
 	}
 	if err := c.checkRollup(wrong); err != nil {

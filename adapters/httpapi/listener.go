@@ -59,12 +59,48 @@ func (l *listener) closeAll() {
 	}
 }
 
+// closeSilent closes the connections on which no request has begun. The HTTP
+// library takes them for busy ones and would wait for them: a browser, or Go's own
+// client, often has one in reserve.
+func (l *listener) closeSilent() {
+	l.mu.Lock()
+	silent := make([]*conn, 0, len(l.open))
+	for c := range l.open {
+		if !c.spoke.Load() {
+			silent = append(silent, c)
+		}
+	}
+	l.mu.Unlock()
+	for _, c := range silent {
+		c.cut.Store(true)
+		_ = c.Conn.Close()
+	}
+}
+
+// closedSilent reports whether closeSilent closed a request's connection.
+func closedSilent(rc *fasthttp.RequestCtx) bool {
+	c, ok := rc.Conn().(*conn)
+	return ok && c.cut.Load()
+}
+
 // conn is a connection that can end without throwing away what it said last.
 type conn struct {
 	net.Conn
 	from *listener
 	// lingers is set when an answer was given before all of the request was read.
 	lingers atomic.Bool
+	// spoke is set once the client has sent anything, cut when the connection was
+	// closed because it had not.
+	spoke, cut atomic.Bool
+}
+
+// Read reads what the client sends.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.spoke.Load() {
+		c.spoke.Store(true)
+	}
+	return n, err
 }
 
 // SetWriteDeadline sets the deadline of writes. On a connection that was closed

@@ -72,6 +72,8 @@ func routes() []Route {
 		{post, "/api/sunsources/{id}/regenerate-mqtt-key", user, Write, withToken, tagSources, (*call).regenerateMQTTKey, docRegenerateMQTTKey},
 		{get, "/api/sunsources/{id}/credentials", user, Read, withToken, tagSources, (*call).getCredentials, docGetCredentials},
 
+		{get, "/api/live", user, Read, withToken, tagTelemetry, (*call).live, docLive},
+		{get, "/api/sunsources/{id}/live", user, Read, withToken, tagTelemetry, (*call).liveSource, docLiveSource},
 		{get, "/api/sunsources/{id}/telemetry", user, Read, withToken, tagTelemetry, (*call).listTelemetry, docListTelemetry},
 		{get, "/api/sunsources/{id}/telemetry/latest", user, Read, withToken, tagTelemetry, (*call).latestTelemetry, docLatestTelemetry},
 		{get, "/api/sunsources/{id}/dead-letters", user, Read, withToken, tagTelemetry, (*call).listDeadLetters, docListDeadLetters},

@@ -183,7 +183,11 @@ func (s *Server) serve(r *Route) fiber.Handler {
 		if c.who().Known() {
 			rc.SetUserValue(keyUser, c.who().UserID.String())
 		}
-		return c.once(r.handle)
+		if err := c.once(r.handle); err != nil {
+			return err
+		}
+		c.refreshLive()
+		return nil
 	}
 }
 

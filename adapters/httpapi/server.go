@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 
 	"ampra/core/clock"
@@ -27,6 +28,7 @@ import (
 	"ampra/core/idempotency"
 	"ampra/modules/credentials"
 	"ampra/modules/identity"
+	"ampra/modules/live"
 	"ampra/modules/powergroups"
 	"ampra/modules/sunsources"
 	"ampra/modules/telemetry/deadletters"
@@ -59,6 +61,9 @@ type Config struct {
 	ShutdownTime time.Duration
 	// Connections is how many may be open.
 	Connections int
+	// HeartbeatTime is how often a stream of live events shows that it lives,
+	// StreamWriteTime bounds each write to one.
+	HeartbeatTime, StreamWriteTime time.Duration
 }
 
 // Defaults are the settings that have a good value for all.
@@ -66,6 +71,7 @@ func Defaults() Config {
 	return Config{
 		ReadTime: time.Minute, WriteTime: time.Minute, IdleTime: 2 * time.Minute,
 		RequestTime: 30 * time.Second, ShutdownTime: 10 * time.Second, Connections: 20_000,
+		HeartbeatTime: 15 * time.Second, StreamWriteTime: 10 * time.Second,
 	}
 }
 
@@ -93,6 +99,10 @@ type Deps struct {
 	Groups      *powergroups.Service
 	Telemetry   *query.Service
 	DeadLetters *deadletters.Service
+	Live        *live.Hub
+	// LiveRefresh is told whose right to hear live events may have changed: a user's,
+	// or that of a key by which somebody signed in. It may be nil.
+	LiveRefresh func(ctx context.Context, subject uuid.UUID)
 	Idempotency idempotency.Store
 	Sealer      credential.Sealer
 	Webhook     Mounted
@@ -130,6 +140,7 @@ type Server struct {
 	base context.Context //nolint:containedctx // requests have no other parent: the HTTP library gives them none
 	stop context.CancelFunc
 
+	streams       streams
 	requestPrefix string
 	requests      atomic.Uint64
 }
@@ -152,6 +163,7 @@ func newServer(cfg Config, d Deps, rows []Route) (*Server, error) {
 	}
 	s.document = sync.OnceValues(func() ([]byte, error) { return describeAPI(cfg, s.routes) })
 	s.base, s.stop = context.WithCancel(context.Background())
+	s.streams.stop = make(chan struct{})
 	s.app = s.newApp()
 	if err := s.register(); err != nil {
 		return nil, err
@@ -176,6 +188,9 @@ func (s *Server) newApp() *fiber.App {
 		DisableStartupMessage:        true,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler: func(f *fiber.Ctx, err error) error {
+			if closedSilent(f.Context()) {
+				return nil // there was no request, and there is nobody to answer
+			}
 			s.protect(f.Context())
 			s.fail(f.Context(), err)
 			linger(f.Context(), err)
@@ -183,6 +198,7 @@ func (s *Server) newApp() *fiber.App {
 		},
 	})
 	app.Server().CloseOnShutdown = true
+	app.Server().KeepHijackedConns = true // streams close their own
 	app.Server().SecureErrorLogMessage = true
 	return app
 }
@@ -203,6 +219,8 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	_ = tracked.Close()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTime)
 	defer cancel()
+	s.streams.end(grace)
+	tracked.closeSilent()
 	err := s.app.ShutdownWithContext(grace)
 	s.stop()
 	tracked.closeAll()

@@ -26,6 +26,9 @@ const (
 	// Resync tells one listener that it missed what can't be told any more, and
 	// has to read anew. Nobody publishes it.
 	Resync Kind = "resync"
+	// AccessChanged tells the processes that what somebody may hear may have
+	// changed, as Subject says. It is told to no listener.
+	AccessChanged Kind = "access"
 )
 
 // Event is one thing that happened to one source. The member that Kind names is
@@ -39,6 +42,8 @@ type Event struct {
 	State   *device.Change
 	Attempt *device.Attempt
 	Job     *JobProgress
+	// Subject is the user, or the key by which somebody signed in, of AccessChanged.
+	Subject uuid.UUID
 }
 
 // JobProgress is how far a job is.
