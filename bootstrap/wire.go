@@ -330,6 +330,7 @@ func (a *App) wireHTTP(h *house, version string) error {
 		}),
 		Telemetry:   query.New(query.Deps{Sources: sqldb.NewSunSources(h.db), Archive: h.archive}),
 		Tariffs:     tariffUseCases(h),
+		Energies:    h.energies,
 		DeadLetters: letterUseCases(h, h.ingest.next),
 		Live:        h.hub, LiveRefresh: h.refreshLive(),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,

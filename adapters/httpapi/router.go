@@ -54,6 +54,7 @@ const (
 	tagSources   = "Sun Sources"
 	tagGroups    = "Power Groups"
 	tagTelemetry = "Telemetry"
+	tagEnergy    = "Energy"
 	tagAccounts  = "Accounts"
 	tagDevices   = "Devices"
 	tagDocs      = "Documentation"
@@ -74,6 +75,13 @@ func routes() []Route {
 
 		{get, "/api/live", user, Read, withToken, tagTelemetry, (*call).live, docLive},
 		{get, "/api/sunsources/{id}/live", user, Read, withToken, tagTelemetry, (*call).liveSource, docLiveSource},
+		{get, "/api/sunsources/{id}/energy", user, Read, withToken, tagEnergy, (*call).sourceEnergy, docSourceEnergy},
+		{get, "/api/sunsources/{id}/summary", user, Read, withToken, tagEnergy, (*call).sourceSummary, docSourceSummary},
+		{get, "/api/powergroups/{id}/energy", user, Read, withToken, tagEnergy, (*call).groupEnergy, docGroupEnergy},
+		{get, "/api/powergroups/{id}/summary", user, Read, withToken, tagEnergy, (*call).groupSummary, docGroupSummary},
+		{get, "/api/energy", user, Read, withToken, tagEnergy, (*call).allEnergy, docAllEnergy},
+		{get, "/api/summary", user, Read, withToken, tagEnergy, (*call).allSummary, docAllSummary},
+
 		{get, "/api/sunsources/{id}/telemetry", user, Read, withToken, tagTelemetry, (*call).listTelemetry, docListTelemetry},
 		{get, "/api/sunsources/{id}/telemetry/latest", user, Read, withToken, tagTelemetry, (*call).latestTelemetry, docLatestTelemetry},
 		{get, "/api/sunsources/{id}/dead-letters", user, Read, withToken, tagTelemetry, (*call).listDeadLetters, docListDeadLetters},

@@ -33,6 +33,7 @@ import (
 	"ampra/modules/sunsources"
 	"ampra/modules/telemetry/deadletters"
 	"ampra/modules/telemetry/query"
+	"ampra/modules/telemetry/rollup"
 )
 
 // MaxBody is how many bytes a request's body may have.
@@ -98,6 +99,7 @@ type Deps struct {
 	Credentials *credentials.Service
 	Groups      *powergroups.Service
 	Telemetry   *query.Service
+	Energies    *rollup.Service
 	DeadLetters *deadletters.Service
 	Live        *live.Hub
 	// LiveRefresh is told whose right to hear live events may have changed: a user's,

@@ -227,6 +227,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		Credentials: keys,
 		Groups:      powergroups.New(powergroups.Deps{Groups: s.groups, Clock: clock, Random: rand.Reader}),
 		Telemetry:   query.New(query.Deps{Sources: s.sources, Archive: archive}),
+		Energies:    energies(s, archive, clock),
 		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
 		Internal:    nil, Idempotency: s.idempotency, Sealer: sealer, Clock: clock, Random: rand.Reader, Log: logger,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{

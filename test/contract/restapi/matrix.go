@@ -30,6 +30,13 @@ func access() map[string]row {
 		"GET /api/sunsources/{id}/telemetry":            {401, 200, 404, 0, 200, 200},
 		"GET /api/sunsources/{id}/telemetry/latest":     {401, 204, 404, 0, 204, 204},
 
+		"GET /api/sunsources/{id}/energy":   {401, 200, 404, 0, 200, 200},
+		"GET /api/sunsources/{id}/summary":  {401, 200, 404, 0, 200, 200},
+		"GET /api/powergroups/{id}/energy":  {401, 200, 404, 0, 200, 200},
+		"GET /api/powergroups/{id}/summary": {401, 200, 404, 0, 200, 200},
+		"GET /api/energy":                   {401, 200, 200, 0, 200, 200},
+		"GET /api/summary":                  {401, 200, 200, 0, 200, 200},
+
 		"GET /api/sunsources/{id}/dead-letters":                    {401, 200, 404, 0, 200, 200},
 		"DELETE /api/sunsources/{id}/dead-letters":                 {401, 204, 404, 0, 403, 204},
 		"POST /api/sunsources/{id}/dead-letters/replay":            {401, 200, 404, 0, 403, 200},
