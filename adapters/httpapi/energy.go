@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/shopspring/decimal"
+	"github.com/swaggest/jsonschema-go"
 
 	"ampra/core/energy"
 	"ampra/core/telemetry"
@@ -51,18 +53,56 @@ type EnergyMethodDto struct {
 
 // SummaryDto is how a site does, or several.
 type SummaryDto struct {
-	TimeZone  string                  `json:"timeZone"`
-	Now       map[string]*MeasuredDto `json:"now" description:"the newest value of each field, null for none; of several sources the sum of the powers of the last 15 minutes"`
-	Today     EnergyBucketDto         `json:"today"`
-	ThisMonth EnergyBucketDto         `json:"thisMonth"`
-	ThisYear  EnergyBucketDto         `json:"thisYear"`
-	Lifetime  EnergyBucketDto         `json:"lifetime"`
+	TimeZone  string          `json:"timeZone"`
+	Now       NowDto          `json:"now"`
+	Today     EnergyBucketDto `json:"today"`
+	ThisMonth EnergyBucketDto `json:"thisMonth"`
+	ThisYear  EnergyBucketDto `json:"thisYear"`
+	Lifetime  EnergyBucketDto `json:"lifetime"`
 }
+
+// NowDto is the newest value of each canonical field.
+type NowDto [telemetry.NumFields]*rollup.Measured
 
 // MeasuredDto is a value and when it was measured.
 type MeasuredDto struct {
 	Value     float64 `json:"value"`
 	Timestamp instant `json:"timestamp"`
+}
+
+// MarshalJSONTo writes every field, null where there is no value.
+func (n NowDto) MarshalJSONTo(enc *jsontext.Encoder) error {
+	w := writer{enc: enc}
+	w.token(jsontext.BeginObject)
+	for f, m := range n {
+		w.name(telemetry.Field(f).Info().Name) //nolint:gosec // a field's number
+		if m == nil {
+			w.token(jsontext.Null)
+			continue
+		}
+		w.value(MeasuredDto{m.Value, instant(m.At)})
+	}
+	w.token(jsontext.EndObject)
+	return w.err
+}
+
+// JSONSchema describes it from the same list of fields.
+func (NowDto) JSONSchema() (jsonschema.Schema, error) {
+	var s jsonschema.Schema
+	s.WithType(jsonschema.Object.Type()).
+		WithDescription("The newest value of each field; of several sources the sum of the powers that were told of within 15 minutes.")
+	s.AdditionalProperties = (&jsonschema.SchemaOrBool{}).WithTypeBoolean(false)
+	for f := range telemetry.Field(telemetry.NumFields) {
+		one, err := new(jsonschema.Reflector).Reflect(MeasuredDto{}, jsonschema.InlineRefs, closed)
+		if err != nil {
+			return s, err
+		}
+		one.WithType(jsonschema.Type{SliceOfSimpleTypeValues: []jsonschema.SimpleType{jsonschema.Object, jsonschema.Null}})
+		one.WithDescription("in " + f.Info().Unit)
+		s.WithPropertiesItem(f.Info().Name, one.ToSchemaOrBool())
+		s.Required = append(s.Required, f.Info().Name)
+	}
+	return s, nil
 }
 
 func energyBucketDto(b *energy.Bucket, capacity *float64) EnergyBucketDto {
@@ -135,16 +175,9 @@ func (c *call) askSummary(which rollup.Which) error {
 		return err
 	}
 	dto := SummaryDto{
-		TimeZone: found.Zone.String(), Now: map[string]*MeasuredDto{},
+		TimeZone: found.Zone.String(), Now: NowDto(found.Now),
 		Today: energyBucketDto(&found.Today, found.CapacityWatts), ThisMonth: energyBucketDto(&found.ThisMonth, found.CapacityWatts),
 		ThisYear: energyBucketDto(&found.ThisYear, found.CapacityWatts), Lifetime: energyBucketDto(&found.Lifetime, found.CapacityWatts),
-	}
-	for f := range telemetry.Field(telemetry.NumFields) {
-		var newest *MeasuredDto
-		if m := found.Now[f]; m != nil {
-			newest = &MeasuredDto{m.Value, instant(m.At)}
-		}
-		dto.Now[f.Info().Name] = newest
 	}
 	return c.answer(http.StatusOK, dto)
 }
