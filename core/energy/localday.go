@@ -1,0 +1,212 @@
+package energy
+
+// localDay is one day of the local clock, quarter by quarter, with the method of
+// each channel chosen. It is used again for the next, to spare memory.
+type localDay struct {
+	start, end int64
+	days       []*Day // that have cells or readings in it
+	empty      bool   // no reading in it
+	outside    bool   // it is empty, and there is no reading before or none after it
+	method     [NumChannels]Method
+	energy     [NumChannels][]int64
+	estimated  [NumChannels][]int64
+	covered    []int64
+	peak       []int64
+	flags      Flags // of the whole day
+	// silences and spans are those that touch it.
+	silences []silence
+	spans    []*span
+	// previous is where the local day before begins.
+	previous int64
+	// begun and ended are the first and last reading of all days.
+	begun, ended int64
+}
+
+// gather reads [start, end) out of the digests. Previous is where the local day
+// before begins.
+func (l *localDay) gather(days []Day, start, end, previous int64, silences []silence, spans []*span) {
+	l.start, l.end, l.previous, l.flags = start, end, previous, 0
+	l.touching(silences, spans)
+	l.days = l.days[:0]
+	for n := DayOfMillis(start); n <= DayOfMillis(end)+1; n++ {
+		if d := dayAt(days, n); d != nil {
+			l.days = append(l.days, d)
+		}
+	}
+	l.begun, l.ended = 0, 0
+	if len(days) > 0 {
+		l.begun, l.ended = days[0].first, days[len(days)-1].last
+	}
+	count := int((end - start + quarter - 1) / quarter)
+	l.covered, l.peak = zeroed(l.covered, count), zeroed(l.peak, count)
+	for c := range NumChannels {
+		l.energy[c], l.estimated[c] = zeroed(l.energy[c], count), zeroed(l.estimated[c], count)
+		l.method[c] = None
+	}
+	for _, d := range l.days {
+		l.add(l.covered, &d.covered, d)
+		l.highest(d)
+	}
+	l.silent()
+	if l.empty {
+		return
+	}
+	for c := range NumChannels {
+		l.choose(c)
+	}
+	l.balance()
+}
+
+// touching keeps the silences and spans of all days that touch this one.
+func (l *localDay) touching(silences []silence, spans []*span) {
+	l.silences, l.spans = l.silences[:0], l.spans[:0]
+	for _, s := range silences {
+		if s.from < l.end && s.to > l.start {
+			l.silences = append(l.silences, s)
+		}
+	}
+	for _, s := range spans {
+		if s.from < l.end && s.to > l.start {
+			l.spans = append(l.spans, s)
+		}
+	}
+}
+
+func zeroed(cells []int64, count int) []int64 {
+	if cap(cells) < count {
+		return make([]int64, count, max(count, 104))
+	}
+	cells = cells[:count]
+	clear(cells)
+	return cells
+}
+
+// overlap says which slots of a digest lie in the local day: slots [from, to),
+// the first of them at the local day's quarter number at.
+func (l *localDay) overlap(d *Day) (from, to, at int) {
+	origin := d.origin()
+	from = int(min(max((l.start-origin)/quarter, 0), slots))
+	to = int(min(max((l.end-origin+quarter-1)/quarter, 0), slots))
+	at = int((origin - l.start) / quarter)
+	return from, to, from + at
+}
+
+func (l *localDay) add(into []int64, cells *[slots]int64, d *Day) {
+	from, to, at := l.overlap(d)
+	for i := from; i < to && at < len(into); i++ {
+		into[at] += cells[i]
+		at++
+	}
+}
+
+func (l *localDay) highest(d *Day) {
+	from, to, at := l.overlap(d)
+	for i := from; i < to && at < len(l.peak); i++ {
+		l.peak[at] = max(l.peak[at], d.peak[i])
+		at++
+	}
+}
+
+// sum is a series' energy in the local day, and whether it could tell any.
+func (l *localDay) sum(id int) (energy int64, seen bool) {
+	for _, d := range l.days {
+		s := d.series[id]
+		if s == nil {
+			continue
+		}
+		from, to, _ := l.overlap(d)
+		for i := from; i < to; i++ {
+			energy += s.cell[i]
+			seen = seen || s.seen.has(i)
+		}
+	}
+	return energy, seen
+}
+
+func (l *localDay) take(into []int64, id int) {
+	for _, d := range l.days {
+		if s := d.series[id]; s != nil {
+			l.add(into, &s.cell, d)
+		}
+	}
+}
+
+// choose picks what the channel's energy of this day is made from: the lifetime
+// counter, with what stood in for it while it was silent; else a day counter
+// that behaves as one; else power.
+func (l *localDay) choose(c int) {
+	_, counted := l.sum(counterSeries + c)
+	_, bridged := l.sum(bridgeSeries + c)
+	if counted || bridged {
+		l.take(l.energy[c], counterSeries+c)
+		l.take(l.energy[c], bridgeSeries+c)
+		l.take(l.estimated[c], bridgeSeries+c)
+		l.method[c] = Counter
+		if !counted {
+			l.method[c] = Power
+		}
+		return
+	}
+	power, powered := l.sum(powerSeries + c)
+	if Channel(c) == Production {
+		daily, seen := l.sum(dailySeries)
+		if seen && (daily > 0 || power < kilowattHour/2) {
+			l.take(l.energy[c], dailySeries)
+			l.method[c] = DayCounter
+			return
+		}
+	}
+	if powered {
+		l.take(l.energy[c], powerSeries+c)
+		l.take(l.estimated[c], powerSeries+c)
+		l.method[c] = Power
+	}
+}
+
+// balance fills in the consumption where nothing measured it: what was produced,
+// drawn and discharged, less what was fed in and charged. It needs production
+// and both ways of the grid; a battery counts where it is known.
+func (l *localDay) balance() {
+	for _, c := range [...]Channel{Production, GridImport, GridExport} {
+		if l.method[c] == None {
+			return
+		}
+	}
+	if l.method[Consumption] != None {
+		return
+	}
+	l.method[Consumption] = Balance
+	used, estimated := l.energy[Consumption], l.estimated[Consumption]
+	for i := range used {
+		used[i] = l.energy[Production][i] + l.energy[GridImport][i] - l.energy[GridExport][i] +
+			l.energy[BatteryDischarge][i] - l.energy[BatteryCharge][i]
+		for c := range NumChannels {
+			if Channel(c) != Consumption {
+				estimated[i] += l.estimated[c][i]
+			}
+		}
+	}
+	level(used)
+	for i := range used {
+		estimated[i] = min(estimated[i], used[i])
+	}
+}
+
+// level lets no quarter be negative and keeps the sum, unless that is negative
+// itself: counters step at different moments, so what one quarter lacks is in
+// those beside it. It is taken from the later quarters first, the rest from the
+// earlier.
+func level(cells []int64) {
+	var debt int64
+	pay := func(i int) {
+		cells[i] -= debt
+		debt = max(-cells[i], 0)
+		cells[i] = max(cells[i], 0)
+	}
+	for i := range cells {
+		pay(i)
+	}
+	for i := len(cells) - 1; i >= 0 && debt > 0; i-- {
+		pay(i)
+	}
+}
