@@ -73,6 +73,7 @@ type house struct {
 	rollups     rollup.Store
 	energies    *rollups.Service
 	sites       *settings.Sites
+	notes       *settings.Notes
 }
 
 // wire puts ports and adapters together, from the stores to what takes things in.
@@ -252,6 +253,7 @@ func (a *App) wireUseCases(ctx context.Context, h *house) error {
 		next: ingest.New(ingest.Deps{
 			Journal: h.journal, DeadLetters: h.door, Clock: systemClock(), Random: rand.Reader,
 			Limits: h.limits, Queue: h.queue, Owners: owners{h.registry}, Gather: a.gatherer(),
+			Sites: h.sites, Notes: h.notes,
 		}), throttle: h.throttle, m: a.metrics, traces: a.traces,
 	}
 	a.wireGathering(h)

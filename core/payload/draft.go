@@ -203,7 +203,10 @@ func (w *drafter) use(l *leaf, name string, r rule, number int) bool {
 	case toNothing:
 		return true
 	case ToTime, ToTimeDayFirst:
-		w.time(l, name, r.to == ToTimeDayFirst)
+		timed := w.s.Timed
+		if w.time(l, name, r.to == ToTimeDayFirst); w.s.Timed && !timed {
+			w.given(ToTime, 0, w.p.name, name, false)
+		}
 		return true
 	case ToStatusText:
 		if l.kind == String && len(l.text) > 0 && !w.s.Status.HasText && !w.held(ToStatusText, 0) {
@@ -232,7 +235,7 @@ func (w *drafter) use(l *leaf, name string, r rule, number int) bool {
 		return false
 	}
 	line := number - r.first
-	inLine := w.inLine(r, line, value)
+	inLine := w.inLine(r, line, value, w.p.name, name)
 	if !w.put(r.to, line, value, r.how) {
 		return inLine
 	}
@@ -246,7 +249,7 @@ func (w *drafter) use(l *leaf, name string, r rule, number int) bool {
 }
 
 // inLine also puts a value into its string or phase.
-func (w *drafter) inLine(r rule, line int, value float64) bool {
+func (w *drafter) inLine(r rule, line int, value float64, id, name string) bool {
 	if r.how&(inString|inPhase) == 0 {
 		return false
 	}
@@ -262,7 +265,11 @@ func (w *drafter) inLine(r rule, line int, value float64) bool {
 	default:
 		to += volts
 	}
-	return w.put(to, line, value, 0)
+	if !w.put(to, line, value, 0) {
+		return false
+	}
+	w.given(to, line, id, name, false)
+	return true
 }
 
 // convert brings a value into our unit: by the unit beside it, if that is one

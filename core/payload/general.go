@@ -74,7 +74,7 @@ func (w *drafter) generalValue(g guess, name string, value float64, unit string)
 	if !ok {
 		return false
 	}
-	inLine := w.inLine(g.rule, g.line, value)
+	inLine := w.inLine(g.rule, g.line, value, g.id, name)
 	if !w.put(g.rule.to, g.line, value, g.rule.how) {
 		return inLine
 	}

@@ -90,14 +90,6 @@ type Site struct {
 	Latitude, Longitude *float64
 }
 
-// Place is the source's place. ok is false where it is not known.
-func Place(latitude, longitude *float64) (lat, long float64, ok bool) {
-	if latitude == nil || longitude == nil {
-		return 0, 0, false
-	}
-	return *latitude, *longitude, true
-}
-
 // ZoneFrom says where a site's time zone comes from.
 type ZoneFrom string
 

@@ -35,6 +35,8 @@ type Deps struct {
 	Outbox       change.Outbox
 	Feed         change.Feed
 	Clock        clock.Clock
+	// Notes are what this process has noted and not written yet.
+	Notes *Notes
 }
 
 // Service has the use cases.
@@ -65,7 +67,7 @@ func (s *Service) Get(ctx context.Context, who actor.Actor, id uuid.UUID) (View,
 }
 
 func (s *Service) view(settings sunsource.Settings, source sunsource.SunSource) View {
-	zone, from := zoneOf(s.d.Zones, sunsource.Site{Settings: settings, Latitude: source.Latitude, Longitude: source.Longitude})
+	zone, from := zoneOf(s.d.Zones, siteOf(settings, source))
 	return View{Settings: settings, Zone: zone.String(), ZoneFrom: from}
 }
 

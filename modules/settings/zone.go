@@ -17,8 +17,12 @@ func (s *Service) Zone(ctx context.Context, source sunsource.SunSource) (*time.L
 	if err != nil {
 		return nil, "", err
 	}
-	zone, from := zoneOf(s.d.Zones, sunsource.Site{Settings: settings, Latitude: source.Latitude, Longitude: source.Longitude})
+	zone, from := zoneOf(s.d.Zones, siteOf(settings, source))
 	return zone, from, nil
+}
+
+func siteOf(settings sunsource.Settings, source sunsource.SunSource) sunsource.Site {
+	return sunsource.Site{Settings: settings, Latitude: source.Latitude, Longitude: source.Longitude}
 }
 
 // zoneOf finds the zone of a site. A name that was known once and is no longer

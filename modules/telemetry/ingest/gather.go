@@ -210,13 +210,17 @@ func (s *Service) submitValue(ctx context.Context, d Delivery, now time.Time, do
 // store hands a gathering to the journal, as one reading of its first value's
 // time, or of the time that one of its topics tells.
 func (s *Service) store(ctx context.Context, g gathering, now time.Time, done func(Receipt, error)) error {
-	in := intakeOf(g.source, "", now, g.opened)
+	in, err := s.intake(ctx, g.source, "", now, g.opened)
+	if err != nil {
+		return err
+	}
 	report := s.decoders.topics(g.values, in)
 	receipt := Receipt{Warnings: report.Warnings, DroppedExtra: report.DroppedExtra}
 	if len(report.Readings) == 0 {
 		done(receipt, nil)
 		return nil
 	}
+	s.note(g.source, &report)
 	entry := telemetry.Entry{SourceID: g.source, Readings: report.Readings}
 	return s.hand(ctx, g.owner, entry, g.size, func(err error, errs []error) {
 		done(settle(receipt, len(entry.Readings), err, errs))

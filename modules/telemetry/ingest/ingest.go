@@ -33,6 +33,10 @@ type Deps struct {
 	// Gather holds values that come on topics of their own until they are a reading;
 	// nil: each is a reading. See Service.Gathering.
 	Gather *Gatherer
+	// Sites is asked how sources are understood, Notes hear of how they were; nil:
+	// nothing was decided, nobody listens.
+	Sites Sites
+	Notes Notes
 }
 
 // Owners tells whose a source is.
@@ -89,7 +93,10 @@ type Receipt struct {
 // The payload is not used any more when Submit returns.
 func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, error)) error {
 	now := telemetry.Truncate(s.d.Clock.Now())
-	in := intakeOf(d.SourceID, d.Name, now, d.SignedAt)
+	in, err := s.intake(ctx, d.SourceID, d.Name, now, d.SignedAt)
+	if err != nil {
+		return err
+	}
 	if s.gathers(d, in) {
 		s.known(ctx, &d)
 		s.d.Limits.Charge(d.SourceID, d.OwnerID, 1, len(d.Payload))
@@ -114,6 +121,7 @@ func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, err
 			return err
 		}
 	}
+	s.note(d.SourceID, &report)
 	entry := telemetry.Entry{SourceID: d.SourceID, Readings: report.Readings}
 	return s.hand(ctx, d.OwnerID, entry, len(d.Payload), func(err error, errs []error) {
 		done(settle(receipt, len(entry.Readings), err, errs))

@@ -21,13 +21,18 @@ func (s *Service) Replay(ctx context.Context, letters []telemetry.DeadLetter) []
 	settled := make(chan outcome, len(letters)) // a late answer finds room when nobody waits any more
 	open := map[int]bool{}
 	for i, letter := range letters {
-		entry, refused := understand(letter)
+		in, err := s.intake(ctx, letter.SourceID, letter.Name, telemetry.Truncate(letter.At), letter.SignedAt)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		entry, refused := understand(letter, in)
 		if len(entry.Readings) == 0 {
 			results[i] = refused
 			continue
 		}
 		results[i].Err = fault.New(fault.Unavailable, "The readings could not be stored in time.")
-		err := s.d.Journal.Append(ctx, entry, func(err error, errs []error) {
+		err = s.d.Journal.Append(ctx, entry, func(err error, errs []error) {
 			r, err := settle(Receipt{}, len(entry.Readings), err, errs)
 			settled <- outcome{i, receipt{r, refused, err}}
 		})
@@ -72,11 +77,11 @@ func (r receipt) replayed() telemetry.Replayed {
 }
 
 // understand reads a letter: its readings, and what is refused of it.
-func understand(letter telemetry.DeadLetter) (telemetry.Entry, telemetry.Replayed) {
+func understand(letter telemetry.DeadLetter, in telemetry.Intake) (telemetry.Entry, telemetry.Replayed) {
 	if letter.Origin == telemetry.FromJournal {
 		return understandRecord(letter)
 	}
-	report, err := telemetry.Decode(letter.Raw, intakeOf(letter.SourceID, letter.Name, telemetry.Truncate(letter.At), letter.SignedAt))
+	report, err := telemetry.Decode(letter.Raw, in)
 	switch {
 	case err != nil:
 		return telemetry.Entry{}, telemetry.Replayed{Rejected: 1, Kind: kindOf(err, report), Reason: err.Error()}
