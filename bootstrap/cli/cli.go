@@ -37,6 +37,7 @@ type root struct {
 	Simulate simulateCmd `cmd:"" help:"Play a fleet of inverters against a running server and count every reading back."`
 	Migrate  migrateCmd  `cmd:"" help:"Show or change the version of the database schema."`
 	Users    usersCmd    `cmd:"" help:"Make and list accounts."`
+	Rollup   rollupCmd   `cmd:"" help:"Make what readings come to anew."`
 	Keys     keysCmd     `cmd:"" help:"Make and rotate the keys that seal secrets."`
 	Settings configCmd   `cmd:"" name:"config" help:"Show all settings and where each comes from."`
 	Version  versionCmd  `cmd:"" help:"Show the version."`
