@@ -54,7 +54,7 @@ func TestALateReadingChangesTheBucketsItTouchesAndNoOthers(t *testing.T) {
 	from, to := begin().In(berlin(t)), begin().Add(72*time.Hour)
 	all := readings(source.ID, from.Add(-2*time.Hour), to, 10*time.Minute)
 	late := all[100]
-	late.Values.Set(telemetry.EnergyTotalKwh, 1016.6) // a little more than in proportion
+	late.Values.Set(telemetry.EnergyTotalKwh, 1014.72) // a little more than in proportion
 	r.store1(t, append(all[:100:100], all[101:]...)...)
 	r.settle(t)
 	ask := func() []int64 {
