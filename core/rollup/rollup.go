@@ -73,7 +73,7 @@ func DayOf(ms int64) int32 {
 	if ms < 0 && ms%DayMillis != 0 {
 		day--
 	}
-	return int32(min(max(day, math.MinInt32), math.MaxInt32)) //nolint:gosec // bounded
+	return int32(min(max(day, math.MinInt32), math.MaxInt32))
 }
 
 // Start is the first millisecond of a day.

@@ -1,7 +1,6 @@
 package rollup_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -12,14 +11,6 @@ import (
 	"ampra/core/telemetry"
 	service "ampra/modules/telemetry/rollup"
 )
-
-// inBerlin is where all sites are.
-type inBerlin struct{ zone *time.Location }
-
-func (z inBerlin) Zone(context.Context, sunsource.SunSource) (*time.Location, sunsource.ZoneFrom, error) {
-	return z.zone, sunsource.ZoneFromOwner, nil
-}
-func (z inBerlin) Named(name string) (*time.Location, error) { return time.LoadLocation(name) }
 
 func berlin(t *testing.T) *time.Location {
 	t.Helper()

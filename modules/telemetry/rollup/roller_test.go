@@ -264,7 +264,7 @@ func TestADeletedSourceIsNotRolledUp(t *testing.T) {
 func TestReadingsInAnyOrderAndPartsComeToTheSameThroughAnyRollers(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
-		random := rand.New(rand.NewPCG(seed, 6))
+		random := rand.New(rand.NewPCG(seed, 6)) //nolint:gosec // drawn again from its seed
 		r, source := newRig(), uuid.New()
 		all := readings(source, begin().Add(-24*time.Hour), begin().Add(72*time.Hour), 11*time.Minute)
 		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })

@@ -86,8 +86,10 @@ func (s *Service) Summary(ctx context.Context, sources []sunsource.SunSource, zo
 		list     [][]energy.Bucket
 	}
 	periods := []period{
-		{res: energy.DayOf, from: now, bucket: &summary.Today}, {res: energy.Month, from: now, bucket: &summary.ThisMonth},
-		{res: energy.Year, from: now, bucket: &summary.ThisYear}, {res: energy.Lifetime, from: first, bucket: &summary.Lifetime},
+		{res: energy.DayOf, from: now, bucket: &summary.Today},
+		{res: energy.Month, from: now, bucket: &summary.ThisMonth},
+		{res: energy.Year, from: now, bucket: &summary.ThisYear},
+		{res: energy.Lifetime, from: first, bucket: &summary.Lifetime},
 	}
 	from, to := first, now.Add(1)
 	for i := range periods {
@@ -133,7 +135,7 @@ func (s *Service) now(ctx context.Context, source sunsource.SunSource) (now [tel
 			break
 		}
 		for f := range now {
-			if value, ok := readings[i].Values.Get(telemetry.Field(f)); ok && now[f] == nil { //nolint:gosec // a field's number
+			if value, ok := readings[i].Values.Get(telemetry.Field(f)); ok && now[f] == nil {
 				now[f] = &Measured{value, at}
 			}
 		}
