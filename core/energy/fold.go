@@ -49,7 +49,7 @@ func (f *Folder) time(at int64) {
 	if f.day.readings == 0 {
 		f.day.first = at
 		// What the last reading of the day before speaks for beyond midnight.
-		f.day.cover(f.day.start(), min(st.until, at))
+		f.day.cover(f.day.start(), st.until)
 	}
 	f.day.cover(max(st.until, at-reach), at)
 	f.day.cover(max(st.until, at), at+reach)
