@@ -41,8 +41,11 @@ func (c *call) who() actor.Actor { return c.visitor.Actor }
 func (c *call) header(name string) string { return strings.Clone(c.f.Get(name)) }
 
 // id is the id in the path. What is no id is as unknown as an id that nobody has.
-func (c *call) id() (uuid.UUID, error) {
-	id, ok := parseID(c.f.Params("id"))
+func (c *call) id() (uuid.UUID, error) { return c.pathID("id") }
+
+// pathID is id for an id that has another name in the path.
+func (c *call) pathID(name string) (uuid.UUID, error) {
+	id, ok := parseID(c.f.Params(name))
 	if !ok {
 		return uuid.Nil, fault.New(fault.NotFound, "There is nothing with this id.")
 	}

@@ -162,7 +162,7 @@ func describeRequest(op *openapi31.Operation, r Route, o operation) {
 		if name, isParam := strings.CutPrefix(part, "{"); isParam {
 			name = strings.TrimSuffix(name, "}")
 			s := schema{"type": "string"}
-			if name == "id" || name == "letterId" {
+			if name == "id" || strings.HasSuffix(name, "Id") {
 				s["format"] = "uuid"
 			}
 			addParam(op, param{name: name, in: "path", schema: s}, true)

@@ -47,6 +47,22 @@ func (c *call) page() (limit int, after uuid.UUID) {
 
 const mustBeCursor = "must be from the Link header of an earlier page"
 
+// onePage cuts the page that is asked for out of a whole list, and names the next.
+func onePage[T any](c *call, all []T, limit int, after uuid.UUID, idOf func(T) uuid.UUID) ([]T, error) {
+	if after != uuid.Nil {
+		last := slices.IndexFunc(all, func(one T) bool { return idOf(one) == after })
+		if last < 0 {
+			return nil, &fault.Error{Code: fault.Invalid, Message: "The list has no such place.", Fields: map[string][]string{"cursor": {mustBeCursor}}}
+		}
+		all = all[last+1:]
+	}
+	if limit > 0 && len(all) > limit {
+		all = all[:limit]
+		c.nextPage(idOf(all[limit-1]).String())
+	}
+	return all, nil
+}
+
 func (c *call) listPowerGroups() error {
 	limit, after := c.page()
 	if err := c.wrong.Err(); err != nil {
@@ -56,16 +72,8 @@ func (c *call) listPowerGroups() error {
 	if err != nil {
 		return err
 	}
-	if after != uuid.Nil {
-		last := slices.IndexFunc(groups, func(g powergroup.PowerGroup) bool { return g.ID == after })
-		if last < 0 {
-			return &fault.Error{Code: fault.Invalid, Message: "The list has no such place.", Fields: map[string][]string{"cursor": {mustBeCursor}}}
-		}
-		groups = groups[last+1:]
-	}
-	if limit > 0 && len(groups) > limit {
-		groups = groups[:limit]
-		c.nextPage(groups[limit-1].ID.String())
+	if groups, err = onePage(c, groups, limit, after, func(g powergroup.PowerGroup) uuid.UUID { return g.ID }); err != nil {
+		return err
 	}
 	list := make([]PowerGroupDto, len(groups))
 	for i, g := range groups {

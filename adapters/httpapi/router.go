@@ -55,6 +55,7 @@ const (
 	tagGroups    = "Power Groups"
 	tagTelemetry = "Telemetry"
 	tagEnergy    = "Energy"
+	tagPrices    = "Prices and return"
 	tagAccounts  = "Accounts"
 	tagDevices   = "Devices"
 	tagDocs      = "Documentation"
@@ -96,6 +97,12 @@ func routes() []Route {
 		{get, "/api/powergroups/{id}", user, Read, withToken, tagGroups, (*call).getPowerGroup, docGetPowerGroup},
 		{put, "/api/powergroups/{id}", user, Write, withToken, tagGroups, (*call).updatePowerGroup, docUpdatePowerGroup},
 		{del, "/api/powergroups/{id}", user, Write, withToken, tagGroups, (*call).deletePowerGroup, docDeletePowerGroup},
+
+		{get, "/api/roi/{sourceId}", user, Read, withToken, tagPrices, (*call).getReturn, docGetReturn},
+		{get, "/api/roi/{sourceId}/prices", user, Read, withToken, tagPrices, (*call).listPrices, docListPrices},
+		{post, "/api/roi/{sourceId}/prices", user, Write, withToken, tagPrices, (*call).createPrice, docCreatePrice},
+		{put, "/api/roi/prices/{priceId}", user, Write, withToken, tagPrices, (*call).updatePrice, docUpdatePrice},
+		{del, "/api/roi/prices/{priceId}", user, Write, withToken, tagPrices, (*call).deletePrice, docDeletePrice},
 
 		{post, "/api/auth/register", anybody, Write, withToken, tagAccounts, (*call).register, docRegister},
 		{post, "/api/auth/login", anybody, Write, withToken, tagAccounts, (*call).login, docLogin},

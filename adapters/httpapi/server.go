@@ -31,6 +31,7 @@ import (
 	"ampra/modules/live"
 	"ampra/modules/powergroups"
 	"ampra/modules/sunsources"
+	"ampra/modules/tariffs"
 	"ampra/modules/telemetry/deadletters"
 	"ampra/modules/telemetry/query"
 	"ampra/modules/telemetry/rollup"
@@ -99,6 +100,7 @@ type Deps struct {
 	Credentials *credentials.Service
 	Groups      *powergroups.Service
 	Telemetry   *query.Service
+	Tariffs     *tariffs.Service
 	Energies    *rollup.Service
 	DeadLetters *deadletters.Service
 	Live        *live.Hub

@@ -2,11 +2,13 @@ package tariffs
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
 	"ampra/core/actor"
+	"ampra/core/energy"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
@@ -88,9 +90,9 @@ func (s *Service) spans(ctx context.Context, owned sunsource.SunSource, site tar
 	if !from.Before(site.Until) {
 		return nil, nil
 	}
-	days, err := s.d.Energies.Days(ctx, owned, site.Zone, from, site.Until)
+	days, err := s.d.Energies.Energy(ctx, owned, site.Zone, energy.DayOf, from, site.Until)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the energies of days: %w", err)
 	}
 	spans := make([]tariff.Span, 0, len(days))
 	next := 0
@@ -98,17 +100,31 @@ func (s *Service) spans(ctx context.Context, owned sunsource.SunSource, site tar
 		for next < len(site.Prices) && !site.Prices[next].EffectiveFrom.After(day.Start) {
 			next++
 		}
-		if next == len(site.Prices) || !site.Prices[next].EffectiveFrom.Before(day.End) || !day.Production.Known && !day.Export.Known {
-			spans = append(spans, day)
+		span := spanOf(day)
+		if next == len(site.Prices) || !site.Prices[next].EffectiveFrom.Before(day.End) || !span.Production.Known && !span.Export.Known {
+			spans = append(spans, span)
 			continue
 		}
-		hours, err := s.d.Energies.Hours(ctx, owned, site.Zone, day.Start, day.End)
+		hours, err := s.d.Energies.Energy(ctx, owned, site.Zone, energy.Hour, day.Start, day.End)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading the energies of hours: %w", err)
 		}
-		spans = append(spans, hours...)
+		for _, hour := range hours {
+			spans = append(spans, spanOf(hour))
+		}
 	}
 	return spans, nil
+}
+
+func spanOf(b energy.Bucket) tariff.Span {
+	of := func(c energy.Channel) tariff.Quantity {
+		return tariff.Quantity{MilliWattHours: b.Energy[c].MilliwattHours, Known: b.Energy[c].Known}
+	}
+	return tariff.Span{
+		Start: b.Start, End: b.End, Production: of(energy.Production), Export: of(energy.GridExport),
+		Consumption: of(energy.Consumption), Import: of(energy.GridImport), Discharge: of(energy.BatteryDischarge),
+		Pending: b.Flags&energy.Pending != 0,
+	}
 }
 
 // span reads what is asked for; from is zero for the installation.

@@ -14,6 +14,7 @@ import (
 
 	"ampra/core/actor"
 	"ampra/core/clock"
+	"ampra/core/energy"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
@@ -33,11 +34,9 @@ type Zones interface {
 
 // Energies tells what a source did. Whose it is has been asked before.
 type Energies interface {
-	// Days returns every local day of the zone that begins in [from, to), both of
-	// which are beginnings of days.
-	Days(ctx context.Context, s sunsource.SunSource, zone *time.Location, from, to time.Time) ([]tariff.Span, error)
-	// Hours is Days for hours.
-	Hours(ctx context.Context, s sunsource.SunSource, zone *time.Location, from, to time.Time) ([]tariff.Span, error)
+	// Energy returns every period of the zone's clock that touches [from, to), in
+	// the order of time.
+	Energy(ctx context.Context, s sunsource.SunSource, zone *time.Location, res energy.Resolution, from, to time.Time) ([]energy.Bucket, error)
 }
 
 // Deps are the ports that the use cases stand on.

@@ -13,6 +13,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"ampra/core/actor"
+	"ampra/core/energy"
 	"ampra/core/fault"
 	"ampra/core/patch"
 	"ampra/core/sunsource"
@@ -35,26 +36,25 @@ func (s *site) Zone(context.Context, sunsource.SunSource) (*time.Location, sunso
 	return s.zone, sunsource.ZoneFromOwner, nil
 }
 
-func (s *site) Days(_ context.Context, _ sunsource.SunSource, zone *time.Location, from, to time.Time) ([]tariff.Span, error) {
-	return s.spans("days", from, to, func(t time.Time) time.Time {
-		year, month, day := t.In(zone).Date()
-		return tariff.DayAt(year, month, day+1, zone)
-	})
-}
-
-func (s *site) Hours(_ context.Context, _ sunsource.SunSource, _ *time.Location, from, to time.Time) ([]tariff.Span, error) {
-	return s.spans("hours", from, to, func(t time.Time) time.Time { return t.Add(time.Hour) })
-}
-
-func (s *site) spans(what string, from, to time.Time, next func(time.Time) time.Time) (list []tariff.Span, err error) {
+func (s *site) Energy(
+	_ context.Context, _ sunsource.SunSource, zone *time.Location, res energy.Resolution, from, to time.Time,
+) (list []energy.Bucket, err error) {
+	what, next := "hours", func(t time.Time) time.Time { return t.Add(time.Hour) }
+	if res == energy.DayOf {
+		what, next = "days", func(t time.Time) time.Time {
+			year, month, day := t.In(zone).Date()
+			return tariff.DayAt(year, month, day+1, zone)
+		}
+	}
 	s.asked = append(s.asked, what+" "+from.In(s.zone).Format("2006-01-02T15:04")+" "+to.In(s.zone).Format("2006-01-02T15:04"))
 	for at := from; at.Before(to); at = next(at) {
-		span := tariff.Span{Start: at, End: next(at)}
+		b := energy.Bucket{Start: at, End: next(at)}
 		if !at.Before(s.since) {
-			made := span.End.Sub(at).Milliseconds() * 1_000_000 / time.Hour.Milliseconds()
-			span.Production, span.Export = tariff.Quantity{MilliWattHours: made, Known: true}, tariff.Quantity{MilliWattHours: made / 4, Known: true}
+			made := b.End.Sub(at).Milliseconds() * 1_000_000 / time.Hour.Milliseconds()
+			b.Energy[energy.Production] = energy.Amount{MilliwattHours: made, Known: true}
+			b.Energy[energy.GridExport] = energy.Amount{MilliwattHours: made / 4, Known: true}
 		}
-		list = append(list, span)
+		list = append(list, b)
 	}
 	return list, s.err
 }

@@ -22,6 +22,7 @@ import (
 	"ampra/core/audit"
 	"ampra/core/change"
 	"ampra/core/credential"
+	"ampra/core/energy"
 	"ampra/core/idempotency"
 	"ampra/core/identity"
 	"ampra/core/powergroup"
@@ -33,6 +34,7 @@ import (
 	accounts "ampra/modules/identity"
 	"ampra/modules/powergroups"
 	"ampra/modules/sunsources"
+	"ampra/modules/tariffs"
 	"ampra/modules/telemetry/deadletters"
 	"ampra/modules/telemetry/ingest"
 	"ampra/modules/telemetry/query"
@@ -141,6 +143,22 @@ type nobody struct{}
 func (nobody) Report(context.Context, uuid.UUID, map[uuid.UUID]int, time.Time) error { return nil }
 func (nobody) Connected(context.Context, uuid.UUID, time.Time) (int, error)          { return 0, nil }
 
+// inUTC is where all sites are.
+type inUTC struct{}
+
+func (inUTC) Zone(context.Context, sunsource.SunSource) (*time.Location, sunsource.ZoneFrom, error) {
+	return time.UTC, sunsource.ZoneFromDefault, nil
+}
+
+// noEnergies knows of no energy: what it is made of is tested where it is.
+type noEnergies struct{}
+
+func (noEnergies) Energy(
+	context.Context, sunsource.SunSource, *time.Location, energy.Resolution, time.Time, time.Time,
+) ([]energy.Bucket, error) {
+	return nil, nil
+}
+
 // hasher is quick: what argon2 does is tested where it is.
 type hasher struct{}
 
@@ -227,6 +245,9 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		Credentials: keys,
 		Groups:      powergroups.New(powergroups.Deps{Groups: s.groups, Clock: clock, Random: rand.Reader}),
 		Telemetry:   query.New(query.Deps{Sources: s.sources, Archive: archive}),
+		Tariffs: tariffs.New(tariffs.Deps{
+			Sources: s.sources, Prices: s.prices, Zones: inUTC{}, Energies: noEnergies{}, Clock: clock, Random: rand.Reader,
+		}),
 		Energies:    energies(s, archive, clock),
 		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
 		Internal:    nil, Idempotency: s.idempotency, Sealer: sealer, Clock: clock, Random: rand.Reader, Log: logger,

@@ -4,12 +4,14 @@ import (
 	"net/url"
 	"regexp"
 	"testing"
+	"time"
 )
 
 // lists tries the paging of lists that are bare arrays.
 func (s *suite) lists(t *testing.T) {
 	p := s.newUser(t, "User")
 	group := p.newGroup(t, "All")
+	priced, from := p.newSource(t, "MQTT"), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, list := range []struct {
 		path string
 		make func() string
@@ -17,6 +19,10 @@ func (s *suite) lists(t *testing.T) {
 		{"/api/sunsources", func() string { return p.newSource(t, "MQTT") }},
 		{"/api/sunsources?powerGroupId=" + group, func() string { return p.newSource(t, "Webhook", object{"powerGroupId": group}) }},
 		{"/api/powergroups", func() string { return p.newGroup(t, s.name("Group")) }},
+		{pricesPath(priced), func() string {
+			from = from.Add(time.Hour)
+			return p.addPrice(t, priced, from.Format(time.RFC3339), "0.3")
+		}},
 	} {
 		t.Run(list.path, func(t *testing.T) {
 			for range 5 {
@@ -34,7 +40,7 @@ func (s *suite) lists(t *testing.T) {
 			}
 		}
 	})
-	for _, path := range []string{"/api/sunsources", "/api/powergroups"} {
+	for _, path := range []string{"/api/sunsources", "/api/powergroups", pricesPath(priced)} {
 		for name, wrong := range map[string][]string{
 			"limit":  {"0", "-1", "1001", "ten", "", "1.5", "99999999999999999999"},
 			"cursor": {"x", "", unknownID, "00000000-0000-0000-0000-000000000000"},

@@ -50,6 +50,12 @@ func access() map[string]row {
 		"PUT /api/powergroups/{id}":    {401, 200, 404, 0, 403, 200},
 		"DELETE /api/powergroups/{id}": {401, 204, 404, 0, 403, 204},
 
+		"GET /api/roi/{sourceId}":          {401, 200, 404, 0, 200, 200},
+		"GET /api/roi/{sourceId}/prices":   {401, 200, 404, 0, 200, 200},
+		"POST /api/roi/{sourceId}/prices":  {401, 201, 404, 0, 403, 201},
+		"PUT /api/roi/prices/{priceId}":    {401, 200, 404, 0, 403, 200},
+		"DELETE /api/roi/prices/{priceId}": {401, 204, 404, 0, 403, 204},
+
 		"POST /api/auth/register":      {403, 403, 403, 0, 403, 403},
 		"POST /api/auth/login":         {401, 401, 401, 0, 401, 401},
 		"POST /api/auth/logout":        {204, 204, 204, 0, 204, 204},
@@ -75,11 +81,14 @@ func access() map[string]row {
 // cast are those who try every route.
 type cast struct {
 	*suite
+	// priced has the source of each price.
+	priced map[string]string
+
 	nobody, owner, other, admin, reader, writer *person
 }
 
 func (s *suite) matrix(t *testing.T) {
-	c := cast{suite: s, nobody: s.anonymous(), owner: s.newUser(t, "User"), other: s.newUser(t, "User"), admin: s.newUser(t, "Admin")}
+	c := cast{suite: s, priced: map[string]string{}, nobody: s.anonymous(), owner: s.newUser(t, "User"), other: s.newUser(t, "User"), admin: s.newUser(t, "Admin")}
 	c.reader, c.writer = c.owner.byToken(t, "read"), c.owner.byToken(t, "read", "write")
 	table := access()
 	for _, r := range httpapi.Routes() {
@@ -132,6 +141,11 @@ func (c cast) try(t *testing.T, r httpapi.Route, want row) {
 // notReached looks whether a refused request did its work all the same.
 func (c cast) notReached(t *testing.T, r httpapi.Route, who *person, got *answer) {
 	t.Helper()
+	if price, isPrice := strings.CutPrefix(got.path, pricePath("")); isPrice && got.status >= 400 {
+		if list := c.owner.get(t, pricesPath(c.priced[price])); !strings.Contains(string(list.body), `"id":"`+price+`","pricePerKwh":0.25`) {
+			t.Errorf("%s was refused to %v and happened: %s", r.Path, who.email, list.body)
+		}
+	}
 	if r.Scope != httpapi.Write || got.status < 400 || !strings.Contains(r.Path, "{id}") {
 		return
 	}
@@ -171,14 +185,18 @@ func (c cast) request(t *testing.T, r httpapi.Route) (path string, body any) {
 			made.want(t, 201)
 			id = made.text(t, "id")
 		}
-	case strings.HasSuffix(r.Path, "/regenerate-mqtt-key"):
+	case strings.Contains(r.Path, "{priceId}"):
+		var source string
+		source, id = c.owner.newPrice(t)
+		c.priced[id] = source
+	case strings.HasSuffix(r.Path, "/regenerate-mqtt-key"), strings.Contains(r.Path, "{sourceId}"):
 		id = c.owner.newSource(t, "MQTT")
 	case strings.Contains(r.Path, "/dead-letters"):
 		id, letter = c.owner.newLetter(t)
 	case strings.Contains(r.Path, "{id}"):
 		id = c.owner.newSource(t, "Webhook")
 	}
-	return strings.NewReplacer("{id}", id, "{letterId}", letter, "{file}", file).Replace(r.Path), c.body(r)
+	return strings.NewReplacer("{id}", id, "{sourceId}", id, "{priceId}", id, "{letterId}", letter, "{file}", file).Replace(r.Path), c.body(r)
 }
 
 func (c cast) body(r httpapi.Route) any {
@@ -187,6 +205,10 @@ func (c cast) body(r httpapi.Route) any {
 		return object{"name": "New", "connectionType": "MQTT"}
 	case "PUT /api/sunsources/{id}", "PUT /api/powergroups/{id}":
 		return object{"name": "renamed"}
+	case "POST /api/roi/{sourceId}/prices":
+		return object{"pricePerKwh": 0.3, "effectiveFrom": "2026-01-01T00:00:00Z"}
+	case "PUT /api/roi/prices/{priceId}":
+		return object{"pricePerKwh": 0.4}
 	case "POST /api/powergroups":
 		return object{"name": "New"}
 	case "POST /api/auth/register":

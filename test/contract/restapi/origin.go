@@ -15,7 +15,7 @@ func (s *suite) origins(t *testing.T) {
 		t.Fatal(err)
 	}
 	owner := s.newUser(t, "User")
-	c := cast{suite: s, owner: owner}
+	c := cast{suite: s, priced: map[string]string{}, owner: owner}
 	for _, r := range httpapi.Routes() {
 		if r.Scope != httpapi.Write || strings.HasPrefix(r.Path, "/api/webhook/") {
 			continue

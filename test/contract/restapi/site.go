@@ -54,6 +54,7 @@ func REST(t *testing.T, open Open) {
 		{"lists", s.lists},
 		{"credentials", s.credentials},
 		{"power groups", s.powerGroups},
+		{"prices and return", s.prices},
 		{"accounts", s.accounts},
 		{"API tokens", s.apiTokens},
 		{"other origins", s.origins},
