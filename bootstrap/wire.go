@@ -334,6 +334,7 @@ func (a *App) wireHTTP(h *house, version string) error {
 		Tariffs:     tariffUseCases(h),
 		Energies:    h.energies,
 		DeadLetters: letterUseCases(h, h.ingest.next),
+		Settings:    h.settings,
 		Live:        h.hub, LiveRefresh: h.refreshLive(),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{

@@ -91,6 +91,9 @@ func (o *outside) Run(ctx context.Context, act func(ctx context.Context) error) 
 
 // Append asks the brokers before the change is written: they may be away.
 func (o *outside) Append(ctx context.Context, c change.Change) (int64, error) {
+	if c.Kind == change.SettingsChanged { // nothing that a broker knows
+		return o.Outbox.Append(ctx, c)
+	}
 	after, err := accessOf(ctx, o.access, c.SourceID)
 	gone := fault.Is(err, fault.NotFound)
 	if err != nil && !gone {

@@ -118,7 +118,9 @@ func docListTelemetry() operation {
 func docLatestTelemetry() operation {
 	return operation{
 		id: "getLatestTelemetry", summary: "Get the newest reading",
-		answers: []answer{{status: http.StatusOK, dto: ReadingDto{}}, {status: http.StatusNoContent, about: "There is none yet."}},
+		params: []param{inQuery("explain", schema{"type": "boolean", "default": false},
+			"true adds explain: for each field that is known, the rule by which it came.")},
+		answers: []answer{{status: http.StatusOK, dto: LatestReadingDto{}}, {status: http.StatusNoContent, about: "There is none yet."}},
 	}
 }
 

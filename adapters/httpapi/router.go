@@ -74,6 +74,10 @@ func routes() []Route {
 		{post, "/api/sunsources/{id}/regenerate-mqtt-key", user, Write, withToken, tagSources, (*call).regenerateMQTTKey, docRegenerateMQTTKey},
 		{get, "/api/sunsources/{id}/credentials", user, Read, withToken, tagSources, (*call).getCredentials, docGetCredentials},
 
+		{get, "/api/sunsources/{id}/settings", user, Read, withToken, tagSources, (*call).getSettings, docGetSettings},
+		{put, "/api/sunsources/{id}/settings", user, Write, withToken, tagSources, (*call).putSettings, docPutSettings},
+		{post, "/api/sunsources/{id}/settings/preview", user, Write, withToken, tagSources, (*call).previewSettings, docPreviewSettings},
+
 		{get, "/api/live", user, Read, withToken, tagTelemetry, (*call).live, docLive},
 		{get, "/api/sunsources/{id}/live", user, Read, withToken, tagTelemetry, (*call).liveSource, docLiveSource},
 		{get, "/api/sunsources/{id}/energy", user, Read, withToken, tagEnergy, (*call).sourceEnergy, docSourceEnergy},
@@ -91,6 +95,11 @@ func routes() []Route {
 		{get, "/api/sunsources/{id}/dead-letters/{letterId}", user, Read, withToken, tagTelemetry, (*call).getDeadLetter, docGetDeadLetter},
 		{del, "/api/sunsources/{id}/dead-letters/{letterId}", user, Write, withToken, tagTelemetry, (*call).deleteDeadLetter, docDeleteDeadLetter},
 		{post, "/api/sunsources/{id}/dead-letters/{letterId}/replay", user, Write, withToken, tagTelemetry, (*call).replayDeadLetter, docReplayDeadLetter},
+
+		{post, importPath, user, Write, withToken, tagTelemetry, (*call).importFile, docImport},
+		{get, "/api/jobs", user, Read, withToken, tagTelemetry, (*call).listJobs, docListJobs},
+		{get, "/api/jobs/{id}", user, Read, withToken, tagTelemetry, (*call).getJob, docGetJob},
+		{get, "/api/jobs/{id}/rejected", user, Read, withToken, tagTelemetry, (*call).getRejected, docGetRejected},
 
 		{get, "/api/powergroups", user, Read, withToken, tagGroups, (*call).listPowerGroups, docListPowerGroups},
 		{post, "/api/powergroups", user, Write, withToken, tagGroups, (*call).createPowerGroup, docCreatePowerGroup},

@@ -28,8 +28,11 @@ import (
 	"ampra/core/idempotency"
 	"ampra/modules/credentials"
 	"ampra/modules/identity"
+	"ampra/modules/imports"
+	"ampra/modules/jobs"
 	"ampra/modules/live"
 	"ampra/modules/powergroups"
+	"ampra/modules/settings"
 	"ampra/modules/sunsources"
 	"ampra/modules/tariffs"
 	"ampra/modules/telemetry/deadletters"
@@ -103,7 +106,12 @@ type Deps struct {
 	Tariffs     *tariffs.Service
 	Energies    *rollup.Service
 	DeadLetters *deadletters.Service
-	Live        *live.Hub
+	Settings    *settings.Service
+	Imports     *imports.Service
+	Jobs        *jobs.Service
+	// Spool makes a temporary file for what is uploaded.
+	Spool func() (imports.Spooled, error)
+	Live  *live.Hub
 	// LiveRefresh is told whose right to hear live events may have changed: a user's,
 	// or that of a key by which somebody signed in. It may be nil.
 	LiveRefresh func(ctx context.Context, subject uuid.UUID)
@@ -144,7 +152,8 @@ type Server struct {
 	base context.Context //nolint:containedctx // requests have no other parent: the HTTP library gives them none
 	stop context.CancelFunc
 
-	streams       streams
+	streams streams
+
 	requestPrefix string
 	requests      atomic.Uint64
 }
@@ -191,6 +200,7 @@ func (s *Server) newApp() *fiber.App {
 		ReadBufferSize:               8 << 10, // the most that a request's headers may take
 		DisableStartupMessage:        true,
 		DisablePreParseMultipartForm: true,
+		StreamRequestBody:            true, // takeBody reads and bounds them; one route reads its own
 		ErrorHandler: func(f *fiber.Ctx, err error) error {
 			if closedSilent(f.Context()) {
 				return nil // there was no request, and there is nobody to answer

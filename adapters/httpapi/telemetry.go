@@ -19,6 +19,12 @@ type ReadingDto telemetry.Reading
 func (r ReadingDto) MarshalJSONTo(enc *jsontext.Encoder) error {
 	w := writer{enc: enc}
 	w.token(jsontext.BeginObject)
+	r.members(&w)
+	w.token(jsontext.EndObject)
+	return w.err
+}
+
+func (r ReadingDto) members(w *writer) {
 	w.name("timestamp").value(instant(r.Timestamp))
 	w.name("receivedAt").value(instant(r.ReceivedAt))
 	for f := range telemetry.Field(telemetry.NumFields) {
@@ -33,8 +39,6 @@ func (r ReadingDto) MarshalJSONTo(enc *jsontext.Encoder) error {
 	w.name("phases").value(lineDtos(r.Phases))
 	w.name("status").value((*StatusDto)(r.Status))
 	w.name("extra").value(r.Extra)
-	w.token(jsontext.EndObject)
-	return w.err
 }
 
 // JSONSchema describes the reading from the same list of fields.
@@ -160,12 +164,23 @@ func (c *call) latestTelemetry() error {
 	if err != nil {
 		return err
 	}
+	explain := c.flag("explain")
+	if err := c.wrong.Err(); err != nil {
+		return err
+	}
 	reading, ok, err := c.s.d.Telemetry.Latest(c.ctx, c.who(), id)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	switch {
+	case !ok:
 		return c.nothing()
+	case !explain:
+		return c.answer(http.StatusOK, ReadingDto(reading))
 	}
-	return c.answer(http.StatusOK, ReadingDto(reading))
+	fields, err := c.s.d.Settings.Explain(c.ctx, c.who(), reading)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, LatestReadingDto{Reading: reading, explain: explainedDtos(fields)})
 }

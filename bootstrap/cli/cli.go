@@ -32,15 +32,16 @@ type root struct {
 
 	// Not "withargs": then kong would take each mistyped command for an argument of
 	// this one, and not look for a command that is like it.
-	Serve    serveCmd    `cmd:"" default:"1" help:"Run the server (also without the word)."`
-	Demo     demoCmd     `cmd:"" help:"Run a server on a fresh folder with a user and two live sources, and say how to look at them."`
-	Simulate simulateCmd `cmd:"" help:"Play a fleet of inverters against a running server and count every reading back."`
-	Migrate  migrateCmd  `cmd:"" help:"Show or change the version of the database schema."`
-	Users    usersCmd    `cmd:"" help:"Make and list accounts."`
-	Rollup   rollupCmd   `cmd:"" help:"Make what readings come to anew."`
-	Keys     keysCmd     `cmd:"" help:"Make and rotate the keys that seal secrets."`
-	Settings configCmd   `cmd:"" name:"config" help:"Show all settings and where each comes from."`
-	Version  versionCmd  `cmd:"" help:"Show the version."`
+	Serve     serveCmd     `cmd:"" default:"1" help:"Run the server (also without the word)."`
+	Demo      demoCmd      `cmd:"" help:"Run a server on a fresh folder with a user and two live sources, and say how to look at them."`
+	Simulate  simulateCmd  `cmd:"" help:"Play a fleet of inverters against a running server and count every reading back."`
+	Migrate   migrateCmd   `cmd:"" help:"Show or change the version of the database schema."`
+	Users     usersCmd     `cmd:"" help:"Make and list accounts."`
+	Rollup    rollupCmd    `cmd:"" help:"Make what readings come to anew."`
+	Normalise normaliseCmd `cmd:"" help:"Show what is understood of files with payloads, and by which rules."`
+	Keys      keysCmd      `cmd:"" help:"Make and rotate the keys that seal secrets."`
+	Settings  configCmd    `cmd:"" name:"config" help:"Show all settings and where each comes from."`
+	Version   versionCmd   `cmd:"" help:"Show the version."`
 }
 
 const description = `Ampra is a platform for solar installations: it takes the telemetry of inverters by MQTT and by signed webhooks and gives it back over REST.

@@ -32,15 +32,17 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u U
 		if err != nil {
 			return err
 		}
-		var wasActive bool
+		var wasActive, moved bool
 		updated, err := s.d.Sources.Update(ctx, who.UserID, id, func(source *sunsource.SunSource) error {
 			wasActive = source.IsActive
+			latitude, longitude := source.Latitude, source.Longitude
 			if err := u.Unreadable.With(wrong.With(u.Apply(source))); err != nil {
 				return err
 			}
 			if u.RegenerateMQTTKey && source.ConnectionType != sunsource.MQTT {
 				return fault.New(fault.Conflict, "This is a Webhook source: it has no MQTT key to regenerate.")
 			}
+			moved = differs(latitude, source.Latitude) || differs(longitude, source.Longitude)
 			source.UpdatedAt = s.d.Clock.Now()
 			return nil
 		})
@@ -57,6 +59,11 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u U
 				return err
 			}
 		}
+		if moved { // its time zone may be another
+			if settle, err = s.d.Outbox.Append(ctx, change.Change{Kind: change.SettingsChanged, SourceID: id}); err != nil {
+				return err
+			}
+		}
 		answer, err = s.reveal(ctx, who, updated, reveal)
 		return err
 	})
@@ -69,4 +76,8 @@ func (s *Service) Update(ctx context.Context, who actor.Actor, id uuid.UUID, u U
 		}
 	}
 	return answer, nil
+}
+
+func differs(a, b *float64) bool {
+	return (a == nil) != (b == nil) || a != nil && *a != *b
 }

@@ -57,6 +57,8 @@ type stores struct {
 	access       credential.AccessRecords
 	presence     credential.Presence
 	prices       tariff.Repository
+	settings     sunsource.SettingsRepository
+	explanations telemetry.Explanations
 	idempotency  idempotency.Store
 	audit        audit.Log
 	transactions transaction.Runner
@@ -74,6 +76,7 @@ func inMemory() (stores, *fake.Records) {
 	return stores{
 		users: r.Users, sessions: r.Sessions, tokens: r.Tokens, attempts: r.Attempts, setup: r.SetupTokens, groups: r.PowerGroups,
 		sources: r.SunSources, erasures: r.Erasures, credentials: r.Credentials, access: r.Access, presence: nobody{}, prices: r.Tariffs,
+		settings: r.Settings, explanations: r.Explained,
 		idempotency: r.Idempotency, audit: r.AuditLog, transactions: r, outbox: feed, feed: feed,
 	}, r
 }
@@ -93,6 +96,7 @@ func onSQLite(t *testing.T, log *slog.Logger) stores {
 		users: sqldb.NewUsers(db), sessions: sqldb.NewSessions(db), tokens: sqldb.NewTokens(db), attempts: sqldb.NewAttempts(db),
 		setup: sqldb.NewSetupTokens(db), groups: sqldb.NewPowerGroups(db), sources: sqldb.NewSunSources(db), erasures: sqldb.NewErasures(db),
 		credentials: sqldb.NewCredentials(db), access: sqldb.NewAccessRecords(db), presence: sqldb.NewPresence(db), prices: sqldb.NewTariffs(db),
+		settings: sqldb.NewSettings(db), explanations: sqldb.NewExplanations(db),
 		idempotency: sqldb.NewIdempotency(db), audit: sqldb.NewAuditLog(db), transactions: db, outbox: sqldb.NewOutbox(db),
 		feed: sqldb.NewFeed(db, sqldb.FeedConfig{}, sqldb.FeedDeps{Log: log}),
 	}
@@ -223,8 +227,10 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 	}
 	direct := writer.NewDirect(writer.DirectConfig{Queue: 100, Batch: 5000, FlushTime: time.Second}, writer.NewStore(archive, registry, s.feed))
 	letters := &fake.LetterStore{}
+	decided := settingsOf(t, s, s.settings, s.explanations, clock)
 	intake := ingest.New(ingest.Deps{
 		Journal: direct, DeadLetters: letters, Clock: clock, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil, Gather: nil,
+		Sites: decided.sites, Notes: decided.notes,
 	})
 	keys := credentials.New(credentials.Deps{
 		Sources: s.sources, Credentials: s.credentials, Sealer: sealer, Presence: s.presence, Transactions: s.transactions, Outbox: s.outbox,
@@ -250,6 +256,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		}),
 		Energies:    energies(s, archive, clock),
 		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
+		Settings:    decided.settings,
 		Internal:    nil, Idempotency: s.idempotency, Sealer: sealer, Clock: clock, Random: rand.Reader, Log: logger,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
 			Gate: gate, Log: logger,

@@ -27,6 +27,9 @@ func access() map[string]row {
 		"POST /api/sunsources/{id}/rotate-secret":       {401, 200, 404, 0, 403, 200},
 		"POST /api/sunsources/{id}/regenerate-mqtt-key": {401, 200, 404, 0, 403, 200},
 		"GET /api/sunsources/{id}/credentials":          {401, 200, 404, 0, 200, 200},
+		"GET /api/sunsources/{id}/settings":             {401, 200, 404, 0, 200, 200},
+		"PUT /api/sunsources/{id}/settings":             {401, 200, 404, 0, 403, 200},
+		"POST /api/sunsources/{id}/settings/preview":    {401, 200, 404, 0, 403, 200},
 		"GET /api/sunsources/{id}/telemetry":            {401, 200, 404, 0, 200, 200},
 		"GET /api/sunsources/{id}/telemetry/latest":     {401, 204, 404, 0, 204, 204},
 
@@ -155,6 +158,12 @@ func (c cast) notReached(t *testing.T, r httpapi.Route, who *person, got *answer
 			t.Errorf("%s was refused to %v and happened", r.Path, who.email)
 		}
 	}
+	path, _, isSettings := strings.Cut(path, "/settings")
+	if isSettings {
+		if now := c.owner.get(t, "/api/"+path+"/settings"); string(now.body) != undecided {
+			t.Errorf("%s was refused to %v and happened: %s", r.Path, who.email, now.body)
+		}
+	}
 	path, _, _ = strings.Cut(path, "/rotate")
 	path, _, _ = strings.Cut(path, "/regenerate")
 	if strings.HasPrefix(path, "sunsources/") || strings.HasPrefix(path, "powergroups/") {
@@ -205,6 +214,10 @@ func (c cast) body(r httpapi.Route) any {
 		return object{"name": "New", "connectionType": "MQTT"}
 	case "PUT /api/sunsources/{id}", "PUT /api/powergroups/{id}":
 		return object{"name": "renamed"}
+	case "PUT /api/sunsources/{id}/settings":
+		return object{"meter": "grid"}
+	case "POST /api/sunsources/{id}/settings/preview":
+		return object{"payload": object{"pv_power": 1}}
 	case "POST /api/roi/{sourceId}/prices":
 		return object{"pricePerKwh": 0.3, "effectiveFrom": "2026-01-01T00:00:00Z"}
 	case "PUT /api/roi/prices/{priceId}":

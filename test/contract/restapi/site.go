@@ -62,6 +62,7 @@ func REST(t *testing.T, open Open) {
 		{"webhooks", s.webhooks},
 		{"telemetry", s.telemetry},
 		{"dead letters", s.deadLetters},
+		{"settings", s.settings},
 		{"the clock", s.clock},
 		{"documentation and health", s.documentation},
 	} {
