@@ -1,0 +1,591 @@
+package live_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
+	"ampra/core/actor"
+	"ampra/core/change"
+	"ampra/core/clock"
+	"ampra/core/device"
+	"ampra/core/fault"
+	core "ampra/core/live"
+	"ampra/core/sunsource"
+	"ampra/core/telemetry"
+	"ampra/modules/live"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// records are the sources that there are, with their owner and group.
+type records struct {
+	sunsource.Repository
+	mu  sync.Mutex
+	all []sunsource.SunSource
+}
+
+func (r *records) add(owner uuid.UUID, group *uuid.UUID) uuid.UUID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := uuid.New()
+	r.all = append(r.all, sunsource.SunSource{ID: id, OwnerID: owner, PowerGroupID: group})
+	return id
+}
+
+func (r *records) remove(id uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = slices.DeleteFunc(r.all, func(s sunsource.SunSource) bool { return s.ID == id })
+}
+
+func (r *records) Get(_ context.Context, owner, id uuid.UUID) (sunsource.SunSource, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.all {
+		if s.ID == id && s.OwnerID == owner {
+			return s, nil
+		}
+	}
+	return sunsource.SunSource{}, fault.New(fault.NotFound, "There is no such sun source.")
+}
+
+func (r *records) List(_ context.Context, owner uuid.UUID, filter sunsource.Filter, _ sunsource.Page) ([]sunsource.SunSource, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []sunsource.SunSource
+	for _, s := range r.all {
+		inGroup := filter.PowerGroupID == nil || s.PowerGroupID != nil && *s.PowerGroupID == *filter.PowerGroupID
+		if s.OwnerID == owner && inGroup {
+			found = append(found, s)
+		}
+	}
+	return found, nil
+}
+
+// Owner implements live.Owners.
+func (r *records) Owner(_ context.Context, id uuid.UUID) (uuid.UUID, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.all {
+		if s.ID == id {
+			return s.OwnerID, nil
+		}
+	}
+	return uuid.Nil, fault.New(fault.NotFound, "There is no such sun source.")
+}
+
+// feed gives changes to its subscriber at once.
+type feed struct {
+	change.Feed
+	apply func(context.Context, change.Change)
+}
+
+func (f *feed) Subscribe(apply func(context.Context, change.Change)) { f.apply = apply }
+
+// sessions are the keys that have ended.
+type sessions struct {
+	mu    sync.Mutex
+	ended map[live.Key]bool
+}
+
+func (s *sessions) end(key live.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended[key] = true
+}
+
+func (s *sessions) Holds(_ context.Context, key live.Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended[key] {
+		return fault.New(fault.Unauthenticated, "over")
+	}
+	return nil
+}
+
+// network is what several processes share: a bus and a journal.
+type network struct {
+	mu       sync.Mutex
+	hearing  []func(core.Event)
+	journal  []core.Record
+	readers  []func(core.Part)
+	replays  int
+	replayed error
+}
+
+func (n *network) Send(_ context.Context, events []core.Event) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, e := range events {
+		for _, heard := range n.hearing {
+			heard(e)
+		}
+	}
+	return nil
+}
+
+func (n *network) Listen(ctx context.Context, began func(), heard func(core.Event)) error {
+	n.mu.Lock()
+	began()
+	n.hearing = append(n.hearing, heard)
+	n.mu.Unlock()
+	<-ctx.Done()
+	return nil
+}
+
+func (n *network) Follow(ctx context.Context, began func(core.Position), take func(core.Part)) error {
+	n.mu.Lock()
+	began(core.Position{int64(len(n.journal))})
+	n.readers = append(n.readers, take)
+	n.mu.Unlock()
+	<-ctx.Done()
+	return nil
+}
+
+func (n *network) Replay(_ context.Context, from, until core.Position, take func(core.Part)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.replays++
+	if n.replayed != nil {
+		return n.replayed
+	}
+	take(core.Part{Records: n.journal[from[0]:until[0]], Next: until[0]})
+	return nil
+}
+
+// append makes a reading durable.
+func (n *network) append(r telemetry.Reading) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	value := telemetry.AppendEntry(nil, telemetry.Entry{SourceID: r.SourceID, Readings: []telemetry.Reading{r}})
+	record := core.Record{Offset: int64(len(n.journal)), SourceID: r.SourceID, Value: value}
+	n.journal = append(n.journal, record)
+	for _, take := range n.readers {
+		take(core.Part{Records: []core.Record{record}, Next: record.Offset + 1})
+	}
+}
+
+// rig is a hub of one process.
+type rig struct {
+	hub     *live.Hub
+	records *records
+	feed    *feed
+	keys    *sessions
+	user    actor.Actor
+	failed  func() []error
+}
+
+// encode writes what a test reads again.
+func encode(e core.Event) ([]byte, error) {
+	said := map[string]any{"source": e.SourceID}
+	switch {
+	case e.Reading != nil:
+		said["watts"], _ = e.Reading.Values.Get(telemetry.SolarPowerWatts)
+	case e.State != nil:
+		said["state"] = e.State.State
+	}
+	return json.Marshal(said)
+}
+
+func newRig(t *testing.T, cfg live.Config, shared *records, n *network) *rig {
+	t.Helper()
+	r := &rig{records: shared, feed: &feed{}, keys: &sessions{ended: map[live.Key]bool{}}, user: actor.Actor{UserID: uuid.New(), Role: actor.User}}
+	var mu sync.Mutex
+	var failures []error
+	r.failed = func() []error {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(failures)
+	}
+	d := live.Deps{
+		Sources: shared, Owners: shared, Keys: r.keys, Feed: r.feed, Bus: nil, Tail: nil, Encode: encode,
+		Clock: clock.Func(time.Now), Random: rand.Reader, Failed: func(err error) {
+			mu.Lock()
+			failures = append(failures, err)
+			mu.Unlock()
+		},
+	}
+	if n != nil {
+		d.Bus, d.Tail = n, n
+	}
+	hub, err := live.New(cfg, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.hub = hub
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- hub.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the hub ended with %v", err)
+		}
+	})
+	synctest.Wait()
+	return r
+}
+
+func (r *rig) open(t *testing.T, ask live.Ask) *live.Stream {
+	t.Helper()
+	s, err := r.hub.Open(t.Context(), r.user, live.Key{}, ask)
+	if err != nil {
+		t.Fatalf("opening a stream: %v", err)
+	}
+	return s
+}
+
+// heard is what a stream has to tell when all is quiet, as "kind data", and the
+// last id.
+func heard(s *live.Stream) (said []string, last string, open bool) {
+	synctest.Wait()
+	for more := true; more; {
+		var told []*live.Message
+		told, more, open = s.Take(nil, 1<<30)
+		for _, m := range told {
+			if m.Kind != "" {
+				said = append(said, string(m.Kind)+" "+string(m.Data))
+			}
+			if m.ID != "" {
+				last = m.ID
+			}
+		}
+	}
+	return said, last, open
+}
+
+func reading(source uuid.UUID, watts float64) telemetry.Reading {
+	now := time.Now()
+	r := telemetry.Reading{SourceID: source, Timestamp: telemetry.Truncate(now), ReceivedAt: telemetry.Truncate(now)}
+	r.Values.Set(telemetry.SolarPowerWatts, watts)
+	return r
+}
+
+// tell makes readings durable and waits until they are told.
+func (r *rig) tell(source uuid.UUID, watts ...float64) {
+	for _, w := range watts {
+		r.hub.Durable([]telemetry.Reading{reading(source, w)})
+	}
+	synctest.Wait()
+}
+
+// watts are the readings among what was heard.
+func watts(t *testing.T, said []string) []float64 {
+	t.Helper()
+	var found []float64
+	for _, line := range said {
+		kind, data, _ := strings.Cut(line, " ")
+		if kind != string(core.ReadingTaken) {
+			t.Fatalf("heard %q, want readings only", line)
+		}
+		var one struct{ Watts float64 }
+		if err := json.Unmarshal([]byte(data), &one); err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, one.Watts)
+	}
+	return found
+}
+
+func wantWatts(t *testing.T, s *live.Stream, want ...float64) (last string) {
+	t.Helper()
+	said, last, open := heard(s)
+	if got := watts(t, said); !slices.Equal(got, want) || !open {
+		t.Fatalf("heard %v (open: %t), want %v", got, open, want)
+	}
+	return last
+}
+
+func wantResync(t *testing.T, s *live.Stream) {
+	t.Helper()
+	if said, _, _ := heard(s); len(said) != 1 || said[0] != "resync {}" {
+		t.Fatalf("heard %q, want a resync", said)
+	}
+}
+
+func TestAListenerHearsItsOwnersSourcesAndNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{}, &records{}, nil)
+		group := uuid.New()
+		one, two := r.records.add(r.user.UserID, nil), r.records.add(r.user.UserID, &group)
+		foreign := r.records.add(uuid.New(), nil)
+		all, grouped, named := r.open(t, live.Ask{}), r.open(t, live.Ask{PowerGroupID: &group}), r.open(t, live.Ask{Sources: []uuid.UUID{one}})
+		r.tell(one, 1)
+		r.tell(two, 2)
+		r.tell(foreign, 3)
+		wantWatts(t, all, 1, 2)
+		wantWatts(t, grouped, 2)
+		wantWatts(t, named, 1)
+		if _, err := r.hub.Open(t.Context(), r.user, live.Key{}, live.Ask{Sources: []uuid.UUID{one, foreign}}); !fault.Is(err, fault.NotFound) {
+			t.Errorf("naming another's source: %v, want NotFound", err)
+		}
+	})
+}
+
+func TestSourcesJoinAndLeaveWhileSomebodyListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{}, &records{}, nil)
+		first := r.records.add(r.user.UserID, nil)
+		all, named := r.open(t, live.Ask{}), r.open(t, live.Ask{Sources: []uuid.UUID{first}})
+		made := r.records.add(r.user.UserID, nil)
+		r.feed.apply(t.Context(), change.Change{Kind: change.SourceCreated, SourceID: made})
+		synctest.Wait()
+		r.tell(made, 1)
+		wantWatts(t, all, 1)
+
+		r.tell(first, 2) // nobody took it yet
+		r.records.remove(first)
+		r.feed.apply(t.Context(), change.Change{Kind: change.SourceDeleted, SourceID: first})
+		r.tell(first, 3)
+		wantWatts(t, all)
+		if _, _, open := heard(named); open {
+			t.Error("a stream of nothing but a deleted source goes on")
+		}
+	})
+}
+
+func TestAccessEndsWithTheSession(t *testing.T) {
+	for name, tell := range map[string]func(r *rig, key live.Key){
+		"at once, when it is told": func(r *rig, key live.Key) {
+			r.hub.Told(core.Event{Kind: core.AccessChanged, Subject: key.Subject()})
+			synctest.Wait()
+		},
+		"within a minute, when nobody tells": func(*rig, live.Key) { time.Sleep(time.Minute + time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, live.Config{}, &records{}, nil)
+				key := live.Key{Digest: [32]byte{1}}
+				s, err := r.hub.Open(t.Context(), r.user, key, live.Ask{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				other := r.open(t, live.Ask{})
+				r.keys.end(key)
+				tell(r, key)
+				if _, _, open := heard(s); open {
+					t.Error("the stream goes on")
+				}
+				if _, _, open := heard(other); !open {
+					t.Error("the stream of another session ended too")
+				}
+			})
+		})
+	}
+}
+
+func TestWhoComesBackMissesNothingAndHearsNothingTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{}, &records{}, nil)
+		source := r.records.add(r.user.UserID, nil)
+		s := r.open(t, live.Ask{})
+		r.tell(source, 1, 2)
+		last := wantWatts(t, s, 1, 2)
+		s.Close()
+		r.tell(source, 3, 4)
+		time.Sleep(4 * time.Minute)
+		again := r.open(t, live.Ask{LastEventID: last})
+		r.tell(source, 5)
+		wantWatts(t, again, 3, 4, 5)
+	})
+}
+
+func TestWhoHeardNothingForLongComesBackByItsHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{}, &records{}, nil)
+		source := r.records.add(r.user.UserID, nil)
+		s := r.open(t, live.Ask{})
+		wantWatts(t, s)
+		time.Sleep(20 * time.Minute)
+		id := s.Beat()
+		s.Close()
+		r.tell(source, 1)
+		wantWatts(t, r.open(t, live.Ask{LastEventID: id}), 1)
+	})
+}
+
+func TestWhatIsTooOldOrUnknownIsReadAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{RingBytes: 20_000}, &records{}, nil)
+		source := r.records.add(r.user.UserID, nil)
+		s := r.open(t, live.Ask{})
+		r.tell(source, 1)
+		last := wantWatts(t, s, 1)
+		wantResync(t, r.open(t, live.Ask{LastEventID: "nonsense"}))
+		other := newRig(t, live.Config{}, r.records, nil)
+		other.user = r.user
+		wantResync(t, other.open(t, live.Ask{LastEventID: last})) // as after a restart without a journal
+		for range 200 {
+			r.tell(source, 2) // more than is kept
+		}
+		wantResync(t, r.open(t, live.Ask{LastEventID: last}))
+		_, last, _ = heard(s)
+		time.Sleep(6 * time.Minute)
+		wantResync(t, r.open(t, live.Ask{LastEventID: last}))
+	})
+}
+
+func TestASlowListenerReadsAnewAndTakesNoMoreMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{}, &records{}, nil)
+		source := r.records.add(r.user.UserID, nil)
+		s := r.open(t, live.Ask{})
+		wantWatts(t, s)
+		for i := range 1500 {
+			r.tell(source, float64(i))
+		}
+		said, _, open := heard(s)
+		if !open || len(said) > 1000 || said[0] != "resync {}" {
+			t.Fatalf("heard %d events of which the first is %q, want at most 1000 behind a resync", len(said), said[0])
+		}
+		if got := watts(t, said[1:]); got[len(got)-1] != 1499 {
+			t.Errorf("the last is %v, want 1499", got[len(got)-1])
+		}
+		if got := r.hub.Stats().Resyncs; got != 1 {
+			t.Errorf("%d resyncs, want 1", got)
+		}
+	})
+}
+
+func TestStreamsAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{Streams: 3, PerUser: 2}, &records{}, nil)
+		first := r.open(t, live.Ask{})
+		r.open(t, live.Ask{})
+		if _, err := r.hub.Open(t.Context(), r.user, live.Key{}, live.Ask{}); !fault.Is(err, fault.TooMany) {
+			t.Errorf("a third stream of a user: %v, want TooMany", err)
+		}
+		for i, want := range []fault.Code{"", fault.TooMany} {
+			other := actor.Actor{UserID: uuid.New(), Role: actor.User}
+			if _, err := r.hub.Open(t.Context(), other, live.Key{}, live.Ask{}); fault.CodeOf(err) != want {
+				t.Errorf("stream %d of others: %v, want %q", i+1, err, want)
+			}
+		}
+		first.Close()
+		first.Close()
+		r.open(t, live.Ask{})
+	})
+}
+
+func TestAnotherProcessTellsWhatWasMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, shared := &network{}, &records{}
+		one := newRig(t, live.Config{}, shared, n)
+		two := newRig(t, live.Config{}, shared, n)
+		two.user = one.user
+		source, foreign := shared.add(one.user.UserID, nil), shared.add(uuid.New(), nil)
+		time.Sleep(time.Minute)
+		s := one.open(t, live.Ask{})
+		n.append(reading(source, 1))
+		last := wantWatts(t, s, 1)
+		s.Close()
+		n.append(reading(source, 2))
+		n.append(reading(foreign, 3))
+		publisher := live.NewPublisher(live.PublisherDeps{Bus: n, Told: nil, Clock: clock.Func(time.Now), Failed: func(err error) { t.Error(err) }})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = publisher.Run(ctx) }()
+		publisher.Publish(t.Context(), state(source, device.Online))
+		synctest.Wait()
+		again := two.open(t, live.Ask{LastEventID: last})
+		n.append(reading(source, 4))
+		said, id, _ := heard(again)
+		slices.Sort(said)
+		want := []string{
+			`reading {"source":"` + source.String() + `","watts":2}`, `reading {"source":"` + source.String() + `","watts":4}`,
+			`state {"source":"` + source.String() + `","state":"online"}`,
+		}
+		if !slices.Equal(said, want) {
+			t.Fatalf("heard %q, want %q", said, want)
+		}
+		// And back again, from there.
+		n.append(reading(source, 5))
+		wantWatts(t, two.open(t, live.Ask{LastEventID: id}), 5)
+		if got := two.failed(); len(got) > 0 {
+			t.Errorf("failures: %v", got)
+		}
+	})
+}
+
+func state(source uuid.UUID, to device.State) core.Event {
+	return core.Event{Kind: core.StateChanged, SourceID: source, State: &device.Change{SourceID: source, State: to}}
+}
+
+func TestManyWhoComeBackShareAPassOverTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, shared := &network{}, &records{}
+		one, two := newRig(t, live.Config{}, shared, n), newRig(t, live.Config{PerUser: 100}, shared, n)
+		two.user = one.user
+		source := shared.add(one.user.UserID, nil)
+		time.Sleep(time.Minute)
+		s := one.open(t, live.Ask{})
+		last := wantWatts(t, s)
+		n.append(reading(source, 1))
+		n.mu.Lock() // so that passes wait
+		streams := make([]*live.Stream, 0, 50)
+		n.mu.Unlock()
+		two.open(t, live.Ask{}) // the tail begins
+		n.mu.Lock()
+		for range 50 {
+			streams = append(streams, two.open(t, live.Ask{LastEventID: last}))
+		}
+		n.mu.Unlock()
+		for _, s := range streams {
+			wantWatts(t, s, 1)
+		}
+		if n.replays > 2 {
+			t.Errorf("the journal was read again %d times, want 2 at most", n.replays)
+		}
+		n.replayed = errors.New("Kafka is away")
+		wantResync(t, two.open(t, live.Ask{LastEventID: last}))
+	})
+}
+
+func TestAPublisherBoundsWhatOneSourceTellsAndKeepsItsLastState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var told []core.Event
+		p := live.NewPublisher(live.PublisherDeps{Bus: nil, Told: func(e core.Event) {
+			mu.Lock()
+			told = append(told, e)
+			mu.Unlock()
+		}, Clock: clock.Func(time.Now), Failed: func(err error) { t.Error(err) }})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		source := uuid.New()
+		for i := range 1000 {
+			p.Publish(t.Context(), core.Event{Kind: core.Attempted, SourceID: source, Attempt: &device.Attempt{SourceID: source}})
+			p.Publish(t.Context(), state(source, device.State(string(device.Online)+strings.Repeat("x", i%2))))
+		}
+		p.Publish(t.Context(), state(source, device.Offline))
+		time.Sleep(time.Second)
+		cancel()
+		<-ended
+		attempts, last := 0, device.State("")
+		for _, e := range told {
+			if e.Kind == core.Attempted {
+				attempts++
+			} else {
+				last = e.State.State
+			}
+		}
+		if attempts != 20 || len(told) > 50 || last != device.Offline {
+			t.Errorf("%d events are told, %d of them attempts, the last state %q; want at most 50, 20 and offline", len(told), attempts, last)
+		}
+		if p.Dropped() == 0 {
+			t.Error("nothing counts as left out")
+		}
+	})
+}
