@@ -76,6 +76,8 @@ type Config struct {
 	Limits Limits `embed:""`
 	Live   Live   `embed:""`
 
+	Imports Imports `embed:""`
+
 	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 90d; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
 	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
 	Roles        []Role        `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
@@ -203,6 +205,9 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return err
 	}
 	if err := c.Live.check(wrong); err != nil {
+		return err
+	}
+	if err := c.Imports.check(wrong); err != nil {
 		return err
 	}
 	if err := c.checkRollup(wrong); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ampra/adapters/files"
 	"ampra/adapters/httpapi"
 	"ampra/adapters/kafka"
 	"ampra/adapters/metrics"
@@ -23,6 +24,8 @@ import (
 	"ampra/core/transaction"
 	"ampra/modules/credentials"
 	"ampra/modules/identity"
+	"ampra/modules/imports"
+	"ampra/modules/jobs"
 	"ampra/modules/live"
 	"ampra/modules/powergroups"
 	"ampra/modules/settings"
@@ -74,6 +77,9 @@ type house struct {
 	energies    *rollups.Service
 	sites       *settings.Sites
 	notes       *settings.Notes
+	spool       *files.Spool
+	imports     *imports.Service
+	jobs        *jobs.Service
 }
 
 // wire puts ports and adapters together, from the stores to what takes things in.
@@ -84,7 +90,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	var h house
 	for _, step := range []func(context.Context, *house) error{
-		a.wireRecords, a.wireArchive, a.wireOutside, a.wireCredentials, a.wireSettings, a.wirePipeline, a.wireUseCases, a.wireBroker, a.wireSubscriber,
+		a.wireRecords, a.wireArchive, a.wireOutside, a.wireCredentials, a.wireSettings, a.wirePipeline, a.wireUseCases, a.wireImports, a.wireBroker, a.wireSubscriber,
 	} {
 		if err := step(ctx, &h); err != nil {
 			return err
@@ -334,8 +340,9 @@ func (a *App) wireHTTP(h *house, version string) error {
 		Tariffs:     tariffUseCases(h),
 		Energies:    h.energies,
 		DeadLetters: letterUseCases(h, h.ingest.next),
-		Settings:    h.settings,
-		Live:        h.hub, LiveRefresh: h.refreshLive(),
+		Imports:     h.imports, Jobs: h.jobs, Spool: h.spooled,
+		Settings: h.settings,
+		Live:     h.hub, LiveRefresh: h.refreshLive(),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
 			Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Log: a.log,

@@ -42,6 +42,14 @@ type sealedAnswer struct {
 // once calls the handler, or, when the request repeats an earlier one with the
 // same Idempotency-Key, gives the answer that the earlier one got.
 func (c *call) once(handle func(*call) error) error {
+	if c.route.large() { // its body is not here yet: the handler asks when it is
+		return handle(c)
+	}
+	return c.onceOf(func() []byte { return c.f.BodyRaw() }, handle)
+}
+
+// onceOf is once for a request whose body body stands for.
+func (c *call) onceOf(body func() []byte, handle func(*call) error) error {
 	text := c.header(keyHeader)
 	if text == "" || c.route.Role == "" || c.f.Method() != http.MethodPost {
 		return handle(c)
@@ -51,7 +59,7 @@ func (c *call) once(handle func(*call) error) error {
 		return c.wrong.Err()
 	}
 	key := idempotency.Key{UserID: c.who().UserID, Method: http.MethodPost, Path: strings.Clone(c.f.Path()), Text: text}
-	digest := c.digest(text)
+	digest := c.digest(text, body())
 	earlier, claimed, err := c.s.d.Idempotency.Claim(c.ctx, key, digest, c.s.d.Clock.Now())
 	switch {
 	case err != nil:
@@ -77,12 +85,12 @@ func validKey(text string) bool {
 // digest stands for all that makes two requests to one path the same. A body may
 // hold a password, which a plain digest in the store would let anybody guess at:
 // so it is keyed with the text of the key, of which the store has a digest only.
-func (c *call) digest(key string) [sha256.Size]byte {
+func (c *call) digest(key string, body []byte) [sha256.Size]byte {
 	query := c.f.Context().QueryArgs().QueryString()
 	h := hmac.New(sha256.New, []byte(key))
 	_, _ = fmt.Fprintf(h, "%d\n", len(query))
 	_, _ = h.Write(query)
-	_, _ = h.Write(c.f.BodyRaw())
+	_, _ = h.Write(body)
 	return [sha256.Size]byte(h.Sum(nil))
 }
 

@@ -32,9 +32,18 @@ func (s *Server) handle(rc *fasthttp.RequestCtx) {
 	defer s.finish(rc, began)
 	if methodOf(rc) == "" {
 		s.fail(rc, fiber.NewError(http.StatusNotImplemented))
+		abandon(rc)
+		return
+	}
+	if err := takeBody(rc); err != nil {
+		s.fail(rc, err)
+		abandon(rc)
 		return
 	}
 	s.inner(rc)
+	if isLarge(rc) && rc.RequestBodyStream() != nil && rc.UserValue(keyRead) == nil {
+		abandon(rc)
+	}
 }
 
 // methodOf is the request's method, "" for one that the server does not know:

@@ -24,8 +24,11 @@ type Row struct {
 	// Empty is set for a row without a value.
 	Empty bool
 	// Reading is what stands at the row's time; it may be empty where all of the row
-	// is of its interval, which Table.Intervals has at the end.
+	// is of its interval.
 	Reading telemetry.Reading
+	// Interval is set for a row with a mean or an energy of its interval, which
+	// Table.Intervals has at the end.
+	Interval bool
 }
 
 // Next reads the next row. The error is io.EOF at the end, the reader's, or
@@ -133,6 +136,7 @@ func (t *Table) read(row *Row, cells [][]byte) error {
 			return row.refuse(header, "%s", problem)
 		}
 	}
+	row.Interval = slot.filled
 	return slot.keep()
 }
 

@@ -37,6 +37,17 @@ func (f *Fields) Merge(other Fields) {
 	}
 }
 
+// Below is what was noted, for fields of the field with the name.
+func (f *Fields) Below(name string) Fields {
+	var below Fields
+	for field, messages := range f.messages {
+		for _, message := range messages {
+			below.Add(name+"."+field, message)
+		}
+	}
+	return below
+}
+
 // Err returns nil when nothing was noted, else a fault with Code Invalid that
 // names every field.
 func (f *Fields) Err() error {
