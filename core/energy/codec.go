@@ -219,5 +219,6 @@ func (r *reader) end() error {
 const (
 	maxEnergy = maxKwh * kilowattHour
 	maxPower  = maxWatts * 1_000
+	maxRate   = 100 * maxPower
 	maxTime   = int64(maxDay+1) * dayLong
 )

@@ -130,7 +130,7 @@ func (r *reader) spans(d *Day) {
 		var s span
 		s.to = d.start() + r.positive(dayLong-1)
 		s.from = s.to - r.positive(maxTime)
-		there := r.uint(1<<NumChannels - 1)
+		there := r.uint(1<<(NumChannels+1) - 1)
 		for c := range s.gain {
 			if there&(1<<c) != 0 {
 				s.gain[c] = r.positive(maxEnergy)

@@ -16,6 +16,9 @@ func (s State) AppendBinary(dst []byte) ([]byte, error) {
 		w.line(&s.lines[i], s.at)
 	}
 	w.daily(&s.daily, s.at)
+	for i := range s.bridges {
+		w.bridge(&s.bridges[i])
+	}
 	for _, p := range s.powers {
 		w.moment(p.at, s.at)
 		w.int(p.value)
@@ -26,10 +29,9 @@ func (s State) AppendBinary(dst []byte) ([]byte, error) {
 	for _, at := range [...]int64{s.solarAt, s.acAt, s.batteryAt} {
 		w.moment(at, s.at)
 	}
-	w.int(int64(s.prints.day))
 	w.positive(s.prints.samples)
 	w.bool(s.prints.moved)
-	for _, print := range [...]uint64{s.prints.current, s.prints.before, s.prints.suspect, s.still.print} {
+	for _, print := range [...]uint64{s.prints.first, s.prints.current, s.prints.before, s.prints.suspect, s.still.print} {
 		w.fixed(print)
 	}
 	w.moment(s.still.since, s.at)
@@ -63,6 +65,9 @@ func ParseState(data []byte) (State, error) {
 		r.line(&s.lines[i], s.at)
 	}
 	r.daily(&s.daily, s.at)
+	for i := range s.bridges {
+		r.bridge(&s.bridges[i])
+	}
 	for i := range s.powers {
 		s.powers[i].at = r.moment(s.at)
 		s.powers[i].value = r.int(maxPower)
@@ -73,10 +78,9 @@ func ParseState(data []byte) (State, error) {
 	for _, at := range [...]*int64{&s.solarAt, &s.acAt, &s.batteryAt} {
 		*at = r.moment(s.at)
 	}
-	s.prints.day = int32(r.int(maxDay)) //nolint:gosec // bounded
 	s.prints.samples = r.positive(dayLong)
 	s.prints.moved = r.bool()
-	for _, print := range [...]*uint64{&s.prints.current, &s.prints.before, &s.prints.suspect, &s.still.print} {
+	for _, print := range [...]*uint64{&s.prints.first, &s.prints.current, &s.prints.before, &s.prints.suspect, &s.still.print} {
 		*print = r.fixed()
 	}
 	s.still.since = r.moment(s.at)

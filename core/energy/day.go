@@ -52,7 +52,7 @@ type series struct {
 // it can't be said when.
 type span struct {
 	from, to int64
-	gain     [NumChannels]int64
+	gain     [NumChannels + 1]int64 // the day counter's last
 }
 
 // silence is a stretch of most of a day without a reading.
@@ -61,6 +61,9 @@ type silence struct{ from, to int64 }
 // longSilence is from what length on a silence is kept: shorter than the
 // shortest local day.
 const longSilence = 18 * hour
+
+// dailySpan is where a span keeps the day counter's gain.
+const dailySpan = NumChannels
 
 // Bounds of what a day keeps.
 const (

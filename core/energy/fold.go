@@ -10,7 +10,9 @@ type Folder struct {
 // NewFolder begins the UTC day with this number. Before is the state after the
 // last reading before it, however long ago; the zero State for none.
 func NewFolder(day int32, before State) *Folder {
-	return &Folder{day: Day{number: day}, state: before}
+	f := &Folder{day: Day{number: day}, state: before}
+	f.state.prints.next()
+	return f
 }
 
 // Resume goes on after what Result gave.
@@ -33,6 +35,7 @@ func (f *Folder) Add(s Sample) {
 	}
 	f.counters(&s)
 	f.powers(&s)
+	f.prints(&s)
 	f.time(s.At)
 }
 
@@ -67,19 +70,66 @@ func (f *Folder) series(id int) *series {
 	return f.day.series[id]
 }
 
+// counters follows the sample's counters.
 func (f *Folder) counters(s *Sample) {
-	for c := range NumChannels {
+	for c := range Channel(NumChannels) {
 		value, ok := s.get(Quantity(c))
 		if !ok {
 			continue
 		}
-		if g, ok := f.state.lines[c].add(value, s.At); ok {
-			f.day.spread(f.series(counterSeries+c), g.amount, g.from, g.to)
-		}
+		l, b := &f.state.lines[c], &f.state.bridges[c]
+		v := l.add(value, s.At, lifetimePatience())
+		b.settle(&v, b.since >= max(stuckAfter, 3*l.step))
+		f.apply(counterSeries+int(c), int(c), &v, s.At)
 	}
-	if value, ok := s.get(DayTotal); ok {
-		if g, ok := f.state.daily.add(value, s.At); ok {
-			f.day.spread(f.series(dailySeries), g.amount, g.from, g.to)
+	value, ok := s.get(DayTotal)
+	if !ok {
+		return
+	}
+	v := f.state.daily.add(value, s.At)
+	f.apply(dailySeries, dailySpan, &v, s.At)
+	if v.heard {
+		f.flow(Production, f.day.slot(s.At), v.jump.amount+v.gain.amount, s.At)
+	}
+}
+
+// apply books what a counter's value meant.
+func (f *Folder) apply(id, of int, v *verdict, at int64) {
+	if v.flags != 0 {
+		mark := v.mark
+		if mark <= f.day.origin() {
+			mark = at
 		}
+		f.day.flags[f.day.slot(mark)] |= v.flags
+	}
+	if !v.heard {
+		return
+	}
+	for _, g := range [...]gained{v.jump, v.gain} {
+		if g.amount == 0 && g != v.gain {
+			continue
+		}
+		if g.to <= f.day.origin() {
+			g.from, g.to = at, at // held since a day that is made: it stands where it was believed
+		}
+		f.day.spread(f.series(id), g.amount, g.from, g.to)
+		f.spanned(of, g)
+	}
+}
+
+// spanned remembers that a counter gained over more than an hour.
+func (f *Folder) spanned(of int, g gained) {
+	if g.amount == 0 || g.to-g.from <= hour {
+		return
+	}
+	spans := f.day.spans
+	if n := len(spans); n > 0 && spans[n-1].from == g.from && spans[n-1].to == g.to {
+		spans[n-1].gain[of] += g.amount
+		return
+	}
+	if len(spans) < maxSpans {
+		s := span{from: g.from, to: g.to}
+		s.gain[of] = g.amount
+		f.day.spans = append(spans, s)
 	}
 }

@@ -62,7 +62,11 @@ func (l *localDay) slotFlags(start, end int64) Flags {
 // (start, end].
 func (l *localDay) late(c int, begin, start, end int64) int64 {
 	var sum int64
-	if l.method[c] != Counter && l.method[c] != DayCounter {
+	switch l.method[c] {
+	case Counter:
+	case DayCounter:
+		c = dailySpan
+	default:
 		return 0
 	}
 	for _, s := range l.spans {
@@ -90,8 +94,11 @@ func (l *localDay) repeats(d *Day) bool {
 // stood reports whether a counter is known not to have moved in a stretch
 // without readings: it was read later, and had gained nothing.
 func (l *localDay) stood(c Channel, start, end int64) bool {
+	of := int(c)
 	switch l.method[c] {
-	case Counter, DayCounter:
+	case Counter:
+	case DayCounter:
+		of = dailySpan
 	case Balance:
 		return l.stood(Production, start, end) && l.stood(GridImport, start, end) && l.stood(GridExport, start, end)
 	default:
@@ -101,7 +108,7 @@ func (l *localDay) stood(c Channel, start, end int64) bool {
 		return false
 	}
 	for _, s := range l.spans {
-		if s.gain[c] > 0 && s.from < end && s.to > start {
+		if s.gain[of] > 0 && s.from < end && s.to > start {
 			return false
 		}
 	}

@@ -70,6 +70,9 @@ func signs(power int) (positive, negative Channel) {
 func (f *Folder) integrate(power int, value, at int64) {
 	last := f.state.powers[power]
 	f.state.powers[power] = watched{at: at, value: value}
+	if last.at != 0 {
+		f.reached(power, last.value, value)
+	}
 	reach := f.state.rhythm.reach()
 	gap := at - last.at
 	switch {
@@ -82,6 +85,22 @@ func (f *Folder) integrate(power int, value, at int64) {
 			f.slope(power, last.value, last.value, last.at, last.at+reach)
 		}
 		f.slope(power, value, value, max(at-reach, f.day.origin()), at)
+	}
+}
+
+// reached remembers for the counters what power was seen twice in a row.
+func (f *Folder) reached(power int, a, b int64) {
+	positive, negative := signs(power)
+	if a > 0 && b > 0 {
+		l := &f.state.lines[positive]
+		l.rate = max(l.rate, min(a, b))
+	}
+	if a < 0 && b < 0 {
+		l := &f.state.lines[negative]
+		l.rate = max(l.rate, min(-a, -b))
+	}
+	if power == productionPower {
+		f.state.daily.rate = max(f.state.daily.rate, min(a, b))
 	}
 }
 
@@ -119,7 +138,7 @@ func (f *Folder) ramp(power int, a, b, from, to int64) {
 		} else {
 			end = to
 		}
-		f.trapezoid(channel, slot, first, last, end-start)
+		f.trapezoid(channel, slot, first, last, end-start, to)
 		start, first = end, last
 	}
 }
@@ -130,7 +149,7 @@ func (f *Folder) see(c Channel, at int64) {
 
 // trapezoid books into one slot, and keeps for the next what does not fill a
 // milliwatt-hour.
-func (f *Folder) trapezoid(c Channel, slot int, a, b, length int64) {
+func (f *Folder) trapezoid(c Channel, slot int, a, b, length, at int64) {
 	rest := &f.state.rest[c]
 	*rest += (a + b) * length
 	energy := *rest / twiceMilliwattHour
@@ -138,4 +157,7 @@ func (f *Folder) trapezoid(c Channel, slot int, a, b, length int64) {
 	s := f.series(powerSeries + int(c))
 	s.cell[slot] += energy
 	s.seen.set(slot)
+	if c != Production || !f.state.daily.known || at-f.state.daily.at > silentAfter {
+		f.flow(c, slot, energy, at)
+	}
 }

@@ -3,12 +3,13 @@ package energy
 // State is what the next fold starts from: all that a sample's meaning depends
 // on beside itself. The zero value has seen nothing. It is not changed once made.
 type State struct {
-	at     int64 // the last reading, unix ms; 0 for none
-	until  int64 // up to where time is covered
-	rhythm rhythm
-	lines  [NumChannels]line // lifetime counters
-	daily  daily
-	powers [numPowers]watched
+	at      int64 // the last reading, unix ms; 0 for none
+	until   int64 // up to where time is covered
+	rhythm  rhythm
+	lines   [NumChannels]line // lifetime counters
+	daily   daily
+	bridges [NumChannels]bridge
+	powers  [numPowers]watched
 	// rest is what power has not yet filled a milliwatt-hour with.
 	rest [NumChannels]int64
 	// Which production power stands: the last times that each kind was seen.
@@ -79,21 +80,4 @@ func (r *rhythm) reach() int64 {
 		return firstReach
 	}
 	return min(3*r.median(), maxReach)
-}
-
-// prints tell whether a day repeats an earlier one: a logger that stopped and
-// shows the same rows again and again.
-type prints struct {
-	day     int32
-	samples int64
-	moved   bool   // something was not 0
-	current uint64 // of the day that is folded
-	before  uint64 // of the last day that could be told apart
-	suspect uint64 // of the last that came twice
-}
-
-// still is how long everything was measured the same.
-type still struct {
-	since, samples int64
-	print          uint64
 }
