@@ -19,6 +19,8 @@ var suites = map[string]string{
 	"identity.Tokens":              "Tokens",
 	"identity.Users":               "Users",
 	"job.Repository":               "Jobs",
+	"live.Bus":                     "LiveBus",
+	"live.Tail":                    "LiveTail",
 	"powergroup.Repository":        "PowerGroups",
 	"rollup.Days":                  "Rollups",
 	"rollup.Marks":                 "Rollups",
@@ -40,5 +42,6 @@ var suites = map[string]string{
 
 // withoutSuite are the ports that need none, with the reason.
 var withoutSuite = map[string]string{
-	"clock.Clock": "one method that returns a time: there is nothing to keep but its type",
+	"live.Publisher": "it neither answers nor fails: what is told is tried where it is heard",
+	"clock.Clock":    "one method that returns a time: there is nothing to keep but its type",
 }
