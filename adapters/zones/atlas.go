@@ -236,7 +236,7 @@ func difference(ring []byte, at int) (value int32, next int) {
 			break
 		}
 	}
-	value = int32(bits >> 1) //nolint:gosec // 31 bits
+	value = int32(bits >> 1)
 	if bits&1 != 0 {
 		value = ^value
 	}
@@ -268,6 +268,6 @@ func fields(data []byte, visit func(field int, value uint64, part []byte)) {
 		default:
 			return
 		}
-		visit(int(tag>>3), value, part) //nolint:gosec // a small number
+		visit(int(tag>>3), value, part)
 	}
 }

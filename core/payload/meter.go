@@ -2,17 +2,18 @@ package payload
 
 // String is the place's name, "" for none.
 func (m Meter) String() string {
-	if int(m) < len(meters()) {
-		return meters()[m]
+	names := meters()
+	if int(m) >= len(names) {
+		return ""
 	}
-	return ""
+	return names[m]
 }
 
 // ParseMeter reads the name of a place. "" is MeterUnknown.
 func ParseMeter(name string) (Meter, bool) {
 	for m, one := range meters() {
 		if one == name {
-			return Meter(m), true //nolint:gosec // one of a few
+			return Meter(m), true
 		}
 	}
 	return MeterUnknown, false

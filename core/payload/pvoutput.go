@@ -3,6 +3,7 @@ package payload
 import (
 	"bytes"
 	"net/url"
+	"strconv"
 )
 
 // pvOutput reads the form of PVOutput's addstatus, one status or a batch, whose
@@ -54,6 +55,11 @@ func (n *normaliser) pvBatch(text []byte) bool {
 // the power is the net of production and consumption.
 func (n *normaliser) pvStatus(index int, form url.Values) {
 	n.doc.reset(n.size)
+	for i := 1; i <= 12; i++ { // for overrides: the form's own rules know the first six
+		if name := "v" + strconv.Itoa(i); form.Get(name) != "" {
+			n.doc.add(name, String, []byte(form.Get(name)), nil)
+		}
+	}
 	n.doc.done()
 	w := n.draft(index)
 	w.p = &profile{name: "pvoutput"}
@@ -72,7 +78,7 @@ func (n *normaliser) pvStatus(index int, form url.Values) {
 		scale float64
 	}{{"v1", energy, wh}, {"v2", acW, 1}, {"v3", used, wh}, {"v4", loadW, 1}, {"v5", toNothing, 1}, {"v6", gridV, 1}} {
 		value, unit, ok := parseNumber([]byte(form.Get(v.name)))
-		if !ok || len(unit) > 0 {
+		if l := n.doc.find(v.name); !ok || len(unit) > 0 || l != nil && l.gone {
 			continue
 		}
 		if v.to == toNothing || net && (v.name == "v2" || v.name == "v4") {

@@ -33,6 +33,7 @@ func grow(t *testing.T, cfg ingest.GatherConfig) *grove {
 	now := clock.Func(time.Now)
 	g := &grove{t: t, journal: fake.NewJournal(1), source: uuid.New(), gather: ingest.NewGatherer(cfg, now)}
 	g.service = ingest.New(ingest.Deps{
+		Sites: nil, Notes: nil,
 		Journal: g.journal, DeadLetters: &g.letters, Clock: now, Random: rand.Reader,
 		Limits: nil, Queue: nil, Owners: nil, Gather: g.gather,
 	})

@@ -36,6 +36,7 @@ func newRig() *rig {
 // serviceWith is ingest on the rig's ports with limits.
 func (r *rig) serviceWith(clock *fake.Clock, cfg ingest.LimitsConfig, owners ingest.Owners) *ingest.Service {
 	return ingest.New(ingest.Deps{
+		Sites: nil, Notes: nil,
 		Journal: r.journal, DeadLetters: &r.letters, Clock: clock, Random: rand.Reader,
 		Limits: ingest.NewLimits(cfg, clock), Queue: ingest.NewQueue(ingest.QueueConfig{}, clock), Owners: owners, Gather: nil,
 	})

@@ -90,6 +90,7 @@ type scene struct {
 func newScene(rate int) *scene {
 	s := &scene{journal: &slowJournal{rate: rate}, queue: ingest.NewQueue(ingest.QueueConfig{}, wall())}
 	s.service = ingest.New(ingest.Deps{
+		Sites: nil, Notes: nil,
 		Journal: s.journal, DeadLetters: &fake.DeadLetters{}, Clock: wall(), Random: rand.Reader,
 		Limits: ingest.NewLimits(ingest.LimitsConfig{}, wall()), Queue: s.queue, Owners: nil, Gather: nil,
 	})
