@@ -52,6 +52,7 @@ func (s *Server) stream(rc *fasthttp.RequestCtx, events *use.Stream) {
 	h.SetContentType(eventStream)
 	h.Set("X-Accel-Buffering", "no") // or nginx holds events back
 	h.SetContentLength(-2)           // until the connection ends
+	h.Del("Transfer-Encoding")       // "identity", which HTTP/1.1 no longer knows
 	h.SetConnectionClose()
 	head := append([]byte(nil), h.Header()...)
 	head = append(head, "retry: "...)
