@@ -340,7 +340,7 @@ func (a *App) wireHTTP(h *house, version string) error {
 		Tariffs:     tariffUseCases(h),
 		Energies:    h.energies,
 		DeadLetters: letterUseCases(h, h.ingest.next),
-		Imports:     h.imports, Jobs: h.jobs, Spool: h.spooled,
+		Imports:     h.imports, Jobs: h.jobs, Spool: h.spooled, Zones: h.settings, Sheet: workbook,
 		Settings: h.settings,
 		Live:     h.hub, LiveRefresh: h.refreshLive(),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,

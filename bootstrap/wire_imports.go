@@ -3,12 +3,15 @@ package bootstrap
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"ampra/adapters/files"
+	"ampra/adapters/httpapi"
 	"ampra/adapters/sqldb"
+	"ampra/adapters/xlsx"
 	"ampra/adapters/zones"
 	"ampra/modules/imports"
 	"ampra/modules/jobs"
@@ -60,6 +63,9 @@ func (h *house) spooled() (imports.Spooled, error) {
 	}
 	return file, nil
 }
+
+// workbook writes tables for spreadsheet programs.
+func workbook(to io.Writer, name string) httpapi.Rows { return xlsx.New(to, name) }
 
 // importZones knows zones by their sites and by their names.
 type importZones struct {

@@ -97,6 +97,7 @@ func routes() []Route {
 		{post, "/api/sunsources/{id}/dead-letters/{letterId}/replay", user, Write, withToken, tagTelemetry, (*call).replayDeadLetter, docReplayDeadLetter},
 
 		{post, importPath, user, Write, withToken, tagTelemetry, (*call).importFile, docImport},
+		{get, "/api/sunsources/{id}/export", user, Read, withToken, tagTelemetry, (*call).exportFile, docExport},
 		{get, "/api/jobs", user, Read, withToken, tagTelemetry, (*call).listJobs, docListJobs},
 		{get, "/api/jobs/{id}", user, Read, withToken, tagTelemetry, (*call).getJob, docGetJob},
 		{get, "/api/jobs/{id}/rejected", user, Read, withToken, tagTelemetry, (*call).getRejected, docGetRejected},

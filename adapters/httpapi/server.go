@@ -111,6 +111,9 @@ type Deps struct {
 	Jobs        *jobs.Service
 	// Spool makes a temporary file for what is uploaded.
 	Spool func() (imports.Spooled, error)
+	Zones SiteZones
+	// Sheet writes a table as a workbook, on a sheet with the name.
+	Sheet func(to io.Writer, name string) Rows
 	Live  *live.Hub
 	// LiveRefresh is told whose right to hear live events may have changed: a user's,
 	// or that of a key by which somebody signed in. It may be nil.
@@ -153,6 +156,7 @@ type Server struct {
 	stop context.CancelFunc
 
 	streams streams
+	exports atomic.Int32
 
 	requestPrefix string
 	requests      atomic.Uint64

@@ -95,8 +95,8 @@ func differs(a, b *format, cells [][]byte) bool {
 	return false
 }
 
-// mostlyReads reports whether nearly all cells are written so: a broken row among
-// many does not make a file unreadable.
+// mostly guesses from those cells that can be read, where they are half of them or
+// more: a broken row does not make a file unreadable.
 func mostly(cells [][]byte, guess func([][]byte) (*format, *format)) (f, or *format) {
 	if f, or = guess(cells); f != nil {
 		return f, or
@@ -110,7 +110,7 @@ func mostly(cells [][]byte, guess func([][]byte) (*format, *format)) (f, or *for
 			}
 		}
 	}
-	if best == nil || votes[best.name]*2 <= len(cells) {
+	if best == nil || votes[best.name]*2 < len(cells) {
 		return nil, nil
 	}
 	readable := make([][]byte, 0, len(cells))

@@ -110,7 +110,12 @@ func (t *Table) read(row *Row, cells [][]byte) error {
 		case toJSON:
 			parts = append(parts, jsonCell{p.header, p.to.name, cell})
 			continue
-		case toNothing, toKnown, toField, toLine, toStatusCode, toExtra:
+		case toStatusCode:
+			if code, err := strconv.ParseInt(string(cell), 10, 64); err == nil {
+				status(r).Code = &code
+				continue
+			}
+		case toNothing, toKnown, toField, toLine, toExtra:
 		}
 		number, ok := parseNumber(cell, t.decimal)
 		if !ok {

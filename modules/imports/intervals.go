@@ -49,8 +49,8 @@ func (t *task) intervals(ctx context.Context, all *csvimport.Intervals) error {
 	return nil
 }
 
-// base is where each counter begins: where the source's own stood before the
-// file's first row; else so that it ends where that begins after the last; else
+// base is where each counter begins: where the source's own stood when the file's
+// first row begins, or last before; else so that it ends where that begins after the last; else
 // at 0. A repeated import finds the same.
 func (t *task) base(ctx context.Context, all *csvimport.Intervals) (map[telemetry.Field]float64, error) {
 	from, to := all.Span()
@@ -59,7 +59,7 @@ func (t *task) base(ctx context.Context, all *csvimport.Intervals) (map[telemetr
 	for f := range totals {
 		wanted[f] = true
 	}
-	base, err := t.look(ctx, wanted, telemetry.Span{SourceID: t.upload.source.ID, To: from, Order: telemetry.NewestFirst, Limit: lookPage})
+	base, err := t.look(ctx, wanted, telemetry.Span{SourceID: t.upload.source.ID, To: from.Add(time.Millisecond), Order: telemetry.NewestFirst, Limit: lookPage})
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 	"ampra/core/energy"
 	"ampra/core/idempotency"
 	"ampra/core/identity"
+	"ampra/core/job"
 	"ampra/core/powergroup"
 	"ampra/core/sunsource"
 	"ampra/core/tariff"
@@ -58,6 +59,7 @@ type stores struct {
 	presence     credential.Presence
 	prices       tariff.Repository
 	settings     sunsource.SettingsRepository
+	jobs         job.Repository
 	explanations telemetry.Explanations
 	idempotency  idempotency.Store
 	audit        audit.Log
@@ -76,7 +78,7 @@ func inMemory() (stores, *fake.Records) {
 	return stores{
 		users: r.Users, sessions: r.Sessions, tokens: r.Tokens, attempts: r.Attempts, setup: r.SetupTokens, groups: r.PowerGroups,
 		sources: r.SunSources, erasures: r.Erasures, credentials: r.Credentials, access: r.Access, presence: nobody{}, prices: r.Tariffs,
-		settings: r.Settings, explanations: r.Explained,
+		settings: r.Settings, explanations: r.Explained, jobs: &fake.Jobs{},
 		idempotency: r.Idempotency, audit: r.AuditLog, transactions: r, outbox: feed, feed: feed,
 	}, r
 }
@@ -96,7 +98,7 @@ func onSQLite(t *testing.T, log *slog.Logger) stores {
 		users: sqldb.NewUsers(db), sessions: sqldb.NewSessions(db), tokens: sqldb.NewTokens(db), attempts: sqldb.NewAttempts(db),
 		setup: sqldb.NewSetupTokens(db), groups: sqldb.NewPowerGroups(db), sources: sqldb.NewSunSources(db), erasures: sqldb.NewErasures(db),
 		credentials: sqldb.NewCredentials(db), access: sqldb.NewAccessRecords(db), presence: sqldb.NewPresence(db), prices: sqldb.NewTariffs(db),
-		settings: sqldb.NewSettings(db), explanations: sqldb.NewExplanations(db),
+		settings: sqldb.NewSettings(db), explanations: sqldb.NewExplanations(db), jobs: sqldb.NewJobs(db),
 		idempotency: sqldb.NewIdempotency(db), audit: sqldb.NewAuditLog(db), transactions: db, outbox: sqldb.NewOutbox(db),
 		feed: sqldb.NewFeed(db, sqldb.FeedConfig{}, sqldb.FeedDeps{Log: log}),
 	}
@@ -232,6 +234,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		Journal: direct, DeadLetters: letters, Clock: clock, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil, Gather: nil,
 		Sites: decided.sites, Notes: decided.notes,
 	})
+	filed := filingOf(t, s, s.jobs, decided, archive, intake, clock)
 	keys := credentials.New(credentials.Deps{
 		Sources: s.sources, Credentials: s.credentials, Sealer: sealer, Presence: s.presence, Transactions: s.transactions, Outbox: s.outbox,
 		Feed: s.feed, Audit: s.audit, Clock: clock, Random: rand.Reader,
@@ -257,7 +260,8 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		Energies:    energies(s, archive, clock),
 		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
 		Settings:    decided.settings,
-		Internal:    nil, Idempotency: s.idempotency, Sealer: sealer, Clock: clock, Random: rand.Reader, Log: logger,
+		Imports:     filed.imports, Jobs: filed.jobs, Spool: filed.spool, Zones: decided.settings, Sheet: workbook,
+		Internal: nil, Idempotency: s.idempotency, Sealer: sealer, Clock: clock, Random: rand.Reader, Log: logger,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
 			Gate: gate, Log: logger,
 			Ingest: intake,

@@ -47,6 +47,12 @@ func access() map[string]row {
 		"DELETE /api/sunsources/{id}/dead-letters/{letterId}":      {401, 204, 404, 0, 403, 204},
 		"POST /api/sunsources/{id}/dead-letters/{letterId}/replay": {401, 200, 404, 0, 403, 200},
 
+		"POST /api/sunsources/{id}/imports": {401, 202, 404, 0, 403, 202},
+		"GET /api/sunsources/{id}/export":   {401, 200, 404, 0, 200, 200},
+		"GET /api/jobs":                     {401, 200, 200, 0, 200, 200},
+		"GET /api/jobs/{id}":                {401, 200, 404, 0, 200, 200},
+		"GET /api/jobs/{id}/rejected":       {401, 200, 404, 0, 200, 200},
+
 		"GET /api/powergroups":         {401, 200, 200, 0, 200, 200},
 		"POST /api/powergroups":        {401, 201, 201, 0, 403, 201},
 		"GET /api/powergroups/{id}":    {401, 200, 404, 0, 200, 200},
@@ -166,6 +172,12 @@ func (c cast) notReached(t *testing.T, r httpapi.Route, who *person, got *answer
 	}
 	path, _, _ = strings.Cut(path, "/rotate")
 	path, _, _ = strings.Cut(path, "/regenerate")
+	if of, _, isImport := strings.Cut(path, "/imports"); isImport {
+		if found := objects(t, c.owner.get(t, "/api/"+of+"/telemetry").object(t)["readings"]); len(found) != 0 {
+			t.Errorf("%s was refused to %v and happened", r.Path, who.email)
+		}
+		path = of
+	}
 	if strings.HasPrefix(path, "sunsources/") || strings.HasPrefix(path, "powergroups/") {
 		after := c.owner.get(t, "/api/"+path)
 		if after.status != 200 || after.text(t, "name") == "renamed" {
@@ -198,6 +210,8 @@ func (c cast) request(t *testing.T, r httpapi.Route) (path string, body any) {
 		var source string
 		source, id = c.owner.newPrice(t)
 		c.priced[id] = source
+	case strings.HasPrefix(r.Path, "/api/jobs/"):
+		id = c.owner.newJob(t)
 	case strings.HasSuffix(r.Path, "/regenerate-mqtt-key"), strings.Contains(r.Path, "{sourceId}"):
 		id = c.owner.newSource(t, "MQTT")
 	case strings.Contains(r.Path, "/dead-letters"):
@@ -236,6 +250,8 @@ func (c cast) body(r httpapi.Route) any {
 		return object{"email": strings.ReplaceAll(c.name("made"), " ", "") + "@example.org", "password": "Passw0rd-made", "role": "User"}
 	case "POST /api/webhook/sunsource/{id}":
 		return object{"acPowerWatts": 1}
+	case "POST /api/sunsources/{id}/imports":
+		return fileOf("timestamp,acPowerWatts\n2026-01-01T10:00:00Z,5\n", "")
 	default:
 		return nil
 	}

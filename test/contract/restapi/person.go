@@ -89,16 +89,19 @@ func client() *http.Client {
 }
 
 // do sends a request and checks of the answer what holds for all. body is a
-// string or bytes as they are, nil, or anything that becomes JSON.
+// string or bytes as they are, parts of a form, nil, or anything that becomes JSON.
 func (p *person) do(t *testing.T, method, path string, body any, headers ...with) *answer {
 	t.Helper()
 	var data []byte
+	media := "application/json"
 	switch b := body.(type) {
 	case nil:
 	case string:
 		data = []byte(b)
 	case []byte:
 		data = b
+	case multipartBody:
+		data, media = b.data, b.media
 	default:
 		var err error
 		if data, err = json.Marshal(b, json.Deterministic(true)); err != nil {
@@ -110,7 +113,7 @@ func (p *person) do(t *testing.T, method, path string, body any, headers ...with
 		t.Fatal(err)
 	}
 	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Type", media)
 	}
 	if p.cookie != "" {
 		request.Header.Set("Cookie", p.cookie)

@@ -62,6 +62,8 @@ func REST(t *testing.T, open Open) {
 		{"webhooks", s.webhooks},
 		{"telemetry", s.telemetry},
 		{"dead letters", s.deadLetters},
+		{"imports", s.imports},
+		{"exports", s.exports},
 		{"settings", s.settings},
 		{"the clock", s.clock},
 		{"documentation and health", s.documentation},
