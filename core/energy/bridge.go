@@ -63,3 +63,22 @@ func (b *bridge) settle(v *verdict, stuck bool) {
 		b.active = false
 	}
 }
+
+// forgetAfter is after how many days of readings without it a consumption
+// counter is taken to be gone.
+const forgetAfter = 30
+
+// forget begins a day. A balance would be counted again by a consumption counter
+// that is only silent, so there is none while there may be such a counter; one
+// that stays away begins anew should it ever come back.
+func (s *State) forget() {
+	if !s.lines[Consumption].known {
+		return
+	}
+	s.uncounted++
+	if s.uncounted > forgetAfter {
+		s.lines[Consumption] = line{rate: s.lines[Consumption].rate}
+		s.bridges[Consumption] = bridge{}
+		s.uncounted = 0
+	}
+}

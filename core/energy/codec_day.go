@@ -13,7 +13,9 @@ func (d Day) AppendBinary(dst []byte) ([]byte, error) {
 		w.positive(d.last - d.first)
 		w.fixed(d.print)
 		w.bool(d.repeated)
+		w.bool(d.counted)
 	}
+	w.began(&d.began)
 	w.covered(&d.covered)
 	w.cells(&d.peak)
 	var marks [slots]int64
@@ -44,6 +46,33 @@ func (d Day) AppendBinary(dst []byte) ([]byte, error) {
 		w.positive(s.to - s.from)
 	}
 	return w.data, nil
+}
+
+func (w *writer) began(began *[NumChannels]uint8) {
+	var there uint64
+	for c, slot := range began {
+		if slot != 0 {
+			there |= 1 << c
+		}
+	}
+	w.uint(there)
+	for _, slot := range began {
+		if slot != 0 {
+			w.byte(slot)
+		}
+	}
+}
+
+func (r *reader) began(began *[NumChannels]uint8) {
+	there := r.uint(1<<NumChannels - 1)
+	for c := range began {
+		if there&(1<<c) == 0 {
+			continue
+		}
+		if began[c] = r.byte(); began[c] >= slots {
+			r.fail(errRange)
+		}
+	}
 }
 
 func (w *writer) span(s *span, start int64) {
@@ -91,7 +120,9 @@ func ParseDay(data []byte) (Day, error) {
 		d.last = d.first + r.positive(dayLong-1)
 		d.print = r.fixed()
 		d.repeated = r.bool()
+		d.counted = r.bool()
 	}
+	r.began(&d.began)
 	var whole bitmap
 	r.bitmap(&whole)
 	r.cells(&d.covered, quarter)

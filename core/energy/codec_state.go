@@ -23,6 +23,7 @@ func (s State) AppendBinary(dst []byte) ([]byte, error) {
 		w.moment(p.at, s.at)
 		w.int(p.value)
 	}
+	w.positive(s.uncounted)
 	for _, rest := range s.rest {
 		w.positive(rest)
 	}
@@ -72,6 +73,7 @@ func ParseState(data []byte) (State, error) {
 		s.powers[i].at = r.moment(s.at)
 		s.powers[i].value = r.int(maxPower)
 	}
+	s.uncounted = r.positive(dayLong)
 	for i := range s.rest {
 		s.rest[i] = r.positive(twiceMilliwattHour - 1)
 	}

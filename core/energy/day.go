@@ -76,9 +76,11 @@ const (
 type Day struct {
 	number      int32
 	readings    int64
-	first, last int64  // unix ms of its first and last reading
-	print       uint64 // of all that was measured, by the time of day
-	repeated    bool   // the print is another day's
+	first, last int64              // unix ms of its first and last reading
+	print       uint64             // of all that was measured, by the time of day
+	repeated    bool               // the print is another day's
+	counted     bool               // there is a consumption counter, heard or silent
+	began       [NumChannels]uint8 // the slot in which a lifetime counter was first heard; 0 for none
 	covered     [slots]int64
 	peak        [slots]int64 // of production, in mW
 	flags       [slots]Flags

@@ -12,6 +12,7 @@ type Folder struct {
 func NewFolder(day int32, before State) *Folder {
 	f := &Folder{day: Day{number: day}, state: before}
 	f.state.prints.next()
+	f.state.forget()
 	return f
 }
 
@@ -57,6 +58,7 @@ func (f *Folder) time(at int64) {
 	f.day.cover(max(st.until, at-reach), at)
 	f.day.cover(max(st.until, at), at+reach)
 	st.until = max(st.until, at+reach)
+	f.day.counted = st.lines[Consumption].known
 	f.day.last = at
 	f.day.readings++
 	st.at = at
@@ -78,9 +80,15 @@ func (f *Folder) counters(s *Sample) {
 			continue
 		}
 		l, b := &f.state.lines[c], &f.state.bridges[c]
+		if !l.known {
+			f.day.began[c] = uint8(f.day.slot(s.At)) //nolint:gosec // below slots
+		}
 		v := l.add(value, s.At, lifetimePatience())
 		b.settle(&v, b.since >= max(stuckAfter, 3*l.step))
 		f.apply(counterSeries+int(c), int(c), &v, s.At)
+		if c == Consumption {
+			f.state.uncounted = 0
+		}
 	}
 	value, ok := s.get(DayTotal)
 	if !ok {

@@ -77,7 +77,7 @@ func (l *line) add(value, at int64, p patience) verdict {
 		return verdict{}
 	}
 	since := at
-	if l.held.open && value >= l.held.last {
+	if l.held.open && l.held.first > l.value && value >= l.held.last {
 		since = l.held.firstAt // it has not gained while it was held
 	}
 	switch {
@@ -165,6 +165,7 @@ func (l *line) back(value, at int64) verdict {
 // long enough.
 func (l *line) hold(value, at int64, p patience) verdict {
 	c := &l.held
+	steps := c.steps
 	switch {
 	case c.open && value < c.last && small(c.last-value, c.last):
 		c.lastAt = at
@@ -185,6 +186,9 @@ func (l *line) hold(value, at int64, p patience) verdict {
 		*c = candidate{open: true, first: value, firstAt: at, last: value, lastAt: at, moved: at}
 	}
 	length := at - c.firstAt
+	if !c.open || c.steps == steps {
+		return verdict{}
+	}
 	if c.steps >= p.steps && length >= p.after || c.steps > 0 && length >= p.onceAfter {
 		return l.believe(at, p)
 	}

@@ -107,8 +107,9 @@ func (l *localDay) highest(d *Day) {
 	}
 }
 
-// sum is a series' energy in the local day, and whether it could tell any.
-func (l *localDay) sum(id int) (energy int64, seen bool) {
+// sum is a series' energy in the local day, and in how many quarters it could
+// tell any.
+func (l *localDay) sum(id int) (energy int64, seen int) {
 	for _, d := range l.days {
 		s := d.series[id]
 		if s == nil {
@@ -117,10 +118,24 @@ func (l *localDay) sum(id int) (energy int64, seen bool) {
 		from, to, _ := l.overlap(d)
 		for i := from; i < to; i++ {
 			energy += s.cell[i]
-			seen = seen || s.seen.has(i)
+			if s.seen.has(i) {
+				seen++
+			}
 		}
 	}
 	return energy, seen
+}
+
+// begins reports whether a lifetime counter was heard for the first time in this
+// local day.
+func (l *localDay) begins(c int) bool {
+	for _, d := range l.days {
+		from, to, _ := l.overlap(d)
+		if slot := int(d.began[c]); slot != 0 && slot >= from && slot < to {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *localDay) take(into []int64, id int) {
@@ -133,30 +148,35 @@ func (l *localDay) take(into []int64, id int) {
 
 // choose picks what the channel's energy of this day is made from: the lifetime
 // counter, with what stood in for it while it was silent; else a day counter
-// that behaves as one; else power.
+// that behaves as one; else power. On the first day of a lifetime counter, the
+// others stand if they tell more of the day.
 func (l *localDay) choose(c int) {
 	_, counted := l.sum(counterSeries + c)
 	_, bridged := l.sum(bridgeSeries + c)
-	if counted || bridged {
+	power, powered := l.sum(powerSeries + c)
+	var daily int64
+	var told int
+	if Channel(c) == Production {
+		daily, told = l.sum(dailySeries)
+	}
+	byDay := told > 0 && (daily > 0 || power < kilowattHour/2)
+	late := counted < max(told, powered) && l.begins(c)
+	switch {
+	case (counted > 0 || bridged > 0) && !late:
 		l.take(l.energy[c], counterSeries+c)
 		l.take(l.energy[c], bridgeSeries+c)
 		l.take(l.estimated[c], bridgeSeries+c)
 		l.method[c] = Counter
-		if !counted {
+		if counted == 0 {
 			l.method[c] = Power
+			if byDay {
+				l.method[c] = DayCounter
+			}
 		}
-		return
-	}
-	power, powered := l.sum(powerSeries + c)
-	if Channel(c) == Production {
-		daily, seen := l.sum(dailySeries)
-		if seen && (daily > 0 || power < kilowattHour/2) {
-			l.take(l.energy[c], dailySeries)
-			l.method[c] = DayCounter
-			return
-		}
-	}
-	if powered {
+	case byDay:
+		l.take(l.energy[c], dailySeries)
+		l.method[c] = DayCounter
+	case powered > 0:
 		l.take(l.energy[c], powerSeries+c)
 		l.take(l.estimated[c], powerSeries+c)
 		l.method[c] = Power
@@ -165,7 +185,8 @@ func (l *localDay) choose(c int) {
 
 // balance fills in the consumption where nothing measured it: what was produced,
 // drawn and discharged, less what was fed in and charged. It needs production
-// and both ways of the grid; a battery counts where it is known.
+// and both ways of the grid; a battery counts where it is known. Where there is
+// a consumption counter that is silent, its gain will hold this day: no balance.
 func (l *localDay) balance() {
 	for _, c := range [...]Channel{Production, GridImport, GridExport} {
 		if l.method[c] == None {
@@ -174,6 +195,11 @@ func (l *localDay) balance() {
 	}
 	if l.method[Consumption] != None {
 		return
+	}
+	for _, d := range l.days {
+		if d.counted && d.first <= l.end && d.last > l.start {
+			return
+		}
 	}
 	l.method[Consumption] = Balance
 	used, estimated := l.energy[Consumption], l.estimated[Consumption]

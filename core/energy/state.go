@@ -10,6 +10,8 @@ type State struct {
 	daily   daily
 	bridges [NumChannels]bridge
 	powers  [numPowers]watched
+	// uncounted is for how many days with readings the consumption counter is silent.
+	uncounted int64
 	// rest is what power has not yet filled a milliwatt-hour with.
 	rest [NumChannels]int64
 	// Which production power stands: the last times that each kind was seen.
