@@ -32,6 +32,7 @@ func TestTheRecordsKeepTheirContracts(t *testing.T) {
 		"explanations":   contract.Explanations,
 		"idempotency":    contract.Idempotency,
 		"audit log":      contract.AuditLog,
+		"devices":        contract.DeviceStates,
 	}
 	engines(t, func(t *testing.T, open func(*testing.T) *DB) {
 		// The first accounts and the setup token are alone in their store.
@@ -68,6 +69,7 @@ func recordsOf(db *DB) contract.Records {
 		Explanations: NewExplanations(db),
 		Idempotency:  NewIdempotency(db),
 		AuditLog:     log,
+		Devices:      NewDevices(db),
 		AuditEntries: func(ctx context.Context, subject uuid.UUID) ([]audit.Entry, error) {
 			return log.About(ctx, subject, 100)
 		},

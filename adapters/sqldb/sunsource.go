@@ -44,6 +44,9 @@ type sourceRow struct {
 	InstallationDate       *instant                 `bun:"installation_date"`
 	CreatedAt              instant                  `bun:"created_at"`
 	UpdatedAt              instant                  `bun:"updated_at"`
+	// What name and description are searched and sorted by.
+	NameKey        *string `bun:"name_key"`
+	DescriptionKey *string `bun:"description_key"`
 }
 
 // changeable are the columns that an update writes. The rest never changes.
@@ -51,7 +54,7 @@ func changeable() []string {
 	return []string{
 		"name", "description", "icon_url", "power_group_id", "latitude", "longitude", "is_active",
 		"installed_capacity_watts", "currency", "system_cost", "maintenance_cost_per_year",
-		"installation_date", "updated_at",
+		"installation_date", "updated_at", "name_key", "description_key",
 	}
 }
 
@@ -63,6 +66,7 @@ func sourceToRow(s sunsource.SunSource) *sourceRow {
 		InstalledCapacityWatts: s.InstalledCapacityWatts, Currency: s.Currency,
 		SystemCost: s.SystemCost, MaintenanceCostPerYear: s.MaintenanceCostPerYear,
 		InstallationDate: maybeAt(s.InstallationDate), CreatedAt: at(s.CreatedAt), UpdatedAt: at(s.UpdatedAt),
+		NameKey: new(sunsource.Fold(s.Name)), DescriptionKey: folded(s.Description),
 	}
 }
 
@@ -164,14 +168,21 @@ func scanSources(ctx context.Context, q *bun.SelectQuery) ([]sunsource.SunSource
 	list := []sunsource.SunSource{}
 	for rows.Next() {
 		var r sourceRow
-		if err := rows.Scan(&r.ID, &r.OwnerID, &r.Name, &r.Description, &r.IconURL, &r.PowerGroupID, &r.PowerGroupName, &r.ConnectionType,
-			&r.Latitude, &r.Longitude, &r.IsActive, &r.InstalledCapacityWatts, &r.Currency, &r.SystemCost,
-			&r.MaintenanceCostPerYear, &r.InstallationDate, &r.CreatedAt, &r.UpdatedAt); err != nil {
+		if err := rows.Scan(r.listed()...); err != nil {
 			return nil, err
 		}
 		list = append(list, r.source())
 	}
 	return list, rows.Err()
+}
+
+// listed is where the columns of listQuery go.
+func (r *sourceRow) listed() []any {
+	return []any{
+		&r.ID, &r.OwnerID, &r.Name, &r.Description, &r.IconURL, &r.PowerGroupID, &r.PowerGroupName, &r.ConnectionType,
+		&r.Latitude, &r.Longitude, &r.IsActive, &r.InstalledCapacityWatts, &r.Currency, &r.SystemCost,
+		&r.MaintenanceCostPerYear, &r.InstallationDate, &r.CreatedAt, &r.UpdatedAt,
+	}
 }
 
 func foundCursor(err error) error {

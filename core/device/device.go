@@ -33,6 +33,8 @@ type Change struct {
 	State    State
 	// Since is when the device came to be in the state.
 	Since time.Time
+	// Was is the state before, where that is known.
+	Was State
 }
 
 // Attempt is a time that a device knocked and was refused, or sent what could not

@@ -19,6 +19,7 @@ import (
 	"ampra/core/actor"
 	"ampra/core/audit"
 	"ampra/core/credential"
+	"ampra/core/device"
 	"ampra/core/fault"
 	"ampra/core/idempotency"
 	"ampra/core/identity"
@@ -49,6 +50,7 @@ type Records struct {
 	Explanations telemetry.Explanations
 	Idempotency  idempotency.Store
 	AuditLog     audit.Log
+	Devices      Devices
 	// AuditEntries returns the entries about a subject, the newest first.
 	AuditEntries func(ctx context.Context, subject uuid.UUID) ([]audit.Entry, error)
 }
@@ -194,6 +196,9 @@ func describe(v reflect.Value) string {
 		return value.String()
 	case []byte:
 		return hex.EncodeToString(value)
+	case device.Pulse:
+		b, _ := value.AppendBinary(nil) // never an error
+		return hex.EncodeToString(b)
 	}
 	switch v.Kind() {
 	case reflect.Pointer:

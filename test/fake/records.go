@@ -11,6 +11,7 @@ import (
 
 	"ampra/core/audit"
 	"ampra/core/credential"
+	"ampra/core/device"
 	"ampra/core/idempotency"
 	"ampra/core/identity"
 	"ampra/core/powergroup"
@@ -68,6 +69,7 @@ type tables struct {
 	explanations map[uuid.UUID][]telemetry.Explained
 	answers      map[idempotency.Key]answer
 	entries      []audit.Entry
+	devices      deviceTables
 }
 
 func (t *tables) clone() *tables {
@@ -91,6 +93,7 @@ func NewRecords() *Records {
 	r.Credentials, r.Access, r.Tariffs = &Credentials{r: r}, &AccessRecords{r: r}, &Tariffs{r: r}
 	r.Settings, r.Explained = &Settings{r: r}, &Explanations{r: r}
 	r.Idempotency, r.AuditLog = &Idempotency{r: r}, &AuditLog{r: r}
+	r.Devices = &Devices{r: r}
 	r.committed.Store(&tables{
 		users: map[uuid.UUID]identity.User{}, sessions: map[identity.Digest]identity.Session{},
 		tokens: map[uuid.UUID]identity.Token{}, attempts: map[string]attempts{},
@@ -98,6 +101,7 @@ func NewRecords() *Records {
 		credentials: map[uuid.UUID]credential.Credential{}, prices: map[uuid.UUID]tariff.Price{},
 		settings: map[uuid.UUID]sunsource.Settings{}, explanations: map[uuid.UUID][]telemetry.Explained{},
 		answers: map[idempotency.Key]answer{},
+		devices: deviceTables{map[uuid.UUID]knownDevice{}, map[uuid.UUID][]device.Change{}, map[uuid.UUID]device.Listener{}},
 	})
 	return r
 }

@@ -32,6 +32,7 @@ func TestTheRecordsKeepTheirContracts(t *testing.T) {
 		"explanations":   contract.Explanations,
 		"idempotency":    contract.Idempotency,
 		"audit log":      contract.AuditLog,
+		"devices":        contract.DeviceStates,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -45,7 +46,7 @@ func recordsOf(r *fake.Records) contract.Records {
 		Transactions: r, Users: r.Users, Sessions: r.Sessions, Tokens: r.Tokens, Attempts: r.Attempts,
 		SetupTokens: r.SetupTokens, PowerGroups: r.PowerGroups, SunSources: r.SunSources, Erasures: r.Erasures,
 		Credentials: r.Credentials, Access: r.Access, Tariffs: r.Tariffs, Settings: r.Settings, Explanations: r.Explained, Idempotency: r.Idempotency,
-		AuditLog: r.AuditLog, AuditEntries: r.AuditLog.About,
+		AuditLog: r.AuditLog, AuditEntries: r.AuditLog.About, Devices: r.Devices,
 	}
 }
 
