@@ -20,11 +20,12 @@ const (
 )
 
 // flow books energy of a channel that was made by other means than its counter.
-func (f *Folder) flow(c Channel, slot int, amount, at int64) {
+func (f *Folder) flow(c Channel, slot int, amount int64) {
 	l, b := &f.state.lines[c], &f.state.bridges[c]
-	if !l.known {
-		return
+	if !l.known || l.moved == f.now {
+		return // the counter has counted it
 	}
+	at := f.now
 	b.since = min(b.since+amount, maxEnergy)
 	silent := at-l.at > silentAfter
 	stuck := b.since >= max(stuckAfter, 3*l.step) && at-l.moved >= hour

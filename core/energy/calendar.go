@@ -119,7 +119,8 @@ func dayStart(zone *time.Location, d date) int64 {
 }
 
 // hoursOf is where the hours of a local day begin: where the clock shows a full
-// hour, or jumps into another one.
+// hour, and where it showed one and was put forward. So a clock that is put by
+// half an hour has one of 30 or of 90 minutes.
 func hoursOf(zone *time.Location, d date) []int64 {
 	start, end := dayStart(zone, d), dayStart(zone, d.next())
 	hours := make([]int64, 0, 25)
@@ -138,9 +139,12 @@ func nextHour(zone *time.Location, from, end int64) int64 {
 		return min(next, end)
 	}
 	for t := from + quarter; t < end; t += quarter {
-		if l := at(t, zone); l.Minute() == 0 || l.Hour() != local.Hour() {
+		local := at(t, zone)
+		_, after := local.Zone()
+		if forward := after - before; local.Minute() == 0 || forward > 0 && (local.Minute()*60+3600-forward%3600)%3600 == 0 {
 			return t
 		}
+		before = after
 	}
 	return end
 }

@@ -5,6 +5,7 @@ package energy
 type Folder struct {
 	day   Day
 	state State
+	now   int64 // the time of the sample that is added
 }
 
 // NewFolder begins the UTC day with this number. Before is the state after the
@@ -34,21 +35,29 @@ func (f *Folder) Add(s Sample) {
 	if s.At < start || s.At >= start+dayLong || f.state.at != 0 && s.At <= f.state.at {
 		return
 	}
+	f.now = s.At
+	f.pace(s.At)
 	f.counters(&s)
 	f.powers(&s)
 	f.prints(&s)
 	f.time(s.At)
 }
 
+// pace looks at the time since the reading before.
+func (f *Folder) pace(at int64) {
+	st := &f.state
+	if st.at == 0 {
+		return
+	}
+	st.rhythm.add(at - st.at)
+	if at-st.at >= longSilence && len(f.day.silences) < maxSilences {
+		f.day.silences = append(f.day.silences, silence{from: st.at, to: at})
+	}
+}
+
 // time counts the reading, and the time that it speaks for.
 func (f *Folder) time(at int64) {
 	st := &f.state
-	if st.at != 0 {
-		st.rhythm.add(at - st.at)
-		if at-st.at >= longSilence && len(f.day.silences) < maxSilences {
-			f.day.silences = append(f.day.silences, silence{from: st.at, to: at})
-		}
-	}
 	reach := st.rhythm.reach()
 	if f.day.readings == 0 {
 		f.day.first = at
@@ -97,7 +106,7 @@ func (f *Folder) counters(s *Sample) {
 	v := f.state.daily.add(value, s.At)
 	f.apply(dailySeries, dailySpan, &v, s.At)
 	if v.heard {
-		f.flow(Production, f.day.slot(s.At), v.jump.amount+v.gain.amount, s.At)
+		f.flow(Production, f.day.slot(s.At), v.jump.amount+v.gain.amount)
 	}
 }
 

@@ -138,7 +138,7 @@ func (f *Folder) ramp(power int, a, b, from, to int64) {
 		} else {
 			end = to
 		}
-		f.trapezoid(channel, slot, first, last, end-start, to)
+		f.trapezoid(channel, slot, first, last, end-start)
 		start, first = end, last
 	}
 }
@@ -149,7 +149,7 @@ func (f *Folder) see(c Channel, at int64) {
 
 // trapezoid books into one slot, and keeps for the next what does not fill a
 // milliwatt-hour.
-func (f *Folder) trapezoid(c Channel, slot int, a, b, length, at int64) {
+func (f *Folder) trapezoid(c Channel, slot int, a, b, length int64) {
 	rest := &f.state.rest[c]
 	*rest += (a + b) * length
 	energy := *rest / twiceMilliwattHour
@@ -157,7 +157,7 @@ func (f *Folder) trapezoid(c Channel, slot int, a, b, length, at int64) {
 	s := f.series(powerSeries + int(c))
 	s.cell[slot] += energy
 	s.seen.set(slot)
-	if c != Production || !f.state.daily.known || at-f.state.daily.at > silentAfter {
-		f.flow(c, slot, energy, at)
+	if c != Production || !f.state.daily.known || f.now-f.state.daily.at > silentAfter {
+		f.flow(c, slot, energy)
 	}
 }
