@@ -108,6 +108,10 @@ func (r *records) row(begin int64, line []byte) (record, error) {
 			break
 		}
 		whole = append(append(whole, '\n'), next...)
+		// Quotes within a quoted cell are pairs: an even number of them closes nothing.
+		if bytes.Count(next, []byte{'"'})%2 == 0 {
+			continue
+		}
 		if problem, open = r.split(whole); !open {
 			return record{begin, whole, r.cells, problem}, nil
 		}

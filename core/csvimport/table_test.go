@@ -256,3 +256,12 @@ func TestAHeadThatCanNotBeUnderstoodNamesTheOptionThatHelps(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileFullOfQuotesIsReadInTime(t *testing.T) {
+	t.Parallel()
+	line := `"` + strings.Repeat(`""`, 100) + "\n" + strings.Repeat(strings.Repeat(`""`, 200)+"\n", 150)
+	r := readAll(t, "time,P\n2026-06-01 12:00,5\n"+strings.Repeat(line, 30), csvimport.Options{TimeFormat: "iso", Columns: map[string]*csvimport.Column{"P": {Field: "acPowerWatts"}}}, time.UTC)
+	if len(r.readings) != 1 || len(r.rows) != 1+30*151 {
+		t.Errorf("%d readings of %d rows", len(r.readings), len(r.rows))
+	}
+}
