@@ -28,6 +28,10 @@ func Buckets(days []Day, zone *time.Location, res Resolution, from, to time.Time
 			b.spans = append(b.spans, &days[i].spans[j])
 		}
 	}
+	length := map[Resolution]int64{Hour: hour, DayOf: dayLong, Month: 28 * dayLong, Year: 365 * dayLong}[res]
+	if length > 0 {
+		b.buckets = make([]Bucket, 0, (b.last-b.first)/length+2)
+	}
 	b.build(dateOf(first))
 	return b.buckets
 }
@@ -152,15 +156,18 @@ func (b *builder) whole() {
 			Estimated: total(l.estimated[c]) + l.late(c, open.Start.UnixMilli(), l.start, l.end),
 		})
 	}
-	for i, covered := range l.covered {
-		open.CoveredMillis += covered
-		open.peak(l.peak[i])
-	}
+	open.CoveredMillis += total(l.covered)
+	open.peak(l.peak)
 }
 
-func (b *Bucket) peak(milliwatts int64) {
-	watts := float64(milliwatts) / 1_000
-	if milliwatts > 0 && (b.PeakPowerWatts == nil || *b.PeakPowerWatts < watts) {
+// peak takes the highest of these powers in mW, if it is higher.
+func (b *Bucket) peak(milliwatts []int64) {
+	var highest int64
+	for _, power := range milliwatts {
+		highest = max(highest, power)
+	}
+	watts := float64(highest) / 1_000
+	if highest > 0 && (b.PeakPowerWatts == nil || *b.PeakPowerWatts < watts) {
 		b.PeakPowerWatts = &watts
 	}
 }

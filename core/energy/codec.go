@@ -47,13 +47,14 @@ func (w *writer) bitmap(b *bitmap) {
 		return
 	}
 	first, last := b.span()
+	head := byte(first) //nolint:gosec // a slot, below 100
 	if b.solid(first, last) {
-		w.byte(byte(first) | solidBitmap)
-		w.byte(byte(last))
+		w.byte(head | solidBitmap)
+		w.byte(byte(last)) //nolint:gosec // a slot
 		return
 	}
-	w.byte(byte(first))
-	w.byte(byte(last))
+	w.byte(head)
+	w.byte(byte(last)) //nolint:gosec // a slot
 	for at := first; at <= last; at += 8 {
 		var part byte
 		for i := range min(8, last-at+1) {

@@ -62,6 +62,7 @@ func ParseState(data []byte) (State, error) {
 	for i := range s.rhythm.count {
 		s.rhythm.recent[i] = r.positive(maxRhythm)
 	}
+	s.rhythm.settle()
 	for i := range s.lines {
 		r.line(&s.lines[i], s.at)
 	}

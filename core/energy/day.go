@@ -28,6 +28,17 @@ func (b *bitmap) set(slot int)      { b[slot>>6] |= 1 << (slot & 63) }
 func (b *bitmap) has(slot int) bool { return b[slot>>6]&(1<<(slot&63)) != 0 }
 func (b *bitmap) empty() bool       { return b[0]|b[1] == 0 }
 
+// count is how many bits of [from, to) are set.
+func (b *bitmap) count(from, to int) int {
+	below := func(end int) int {
+		if end <= 64 {
+			return bits.OnesCount64(b[0] & (1<<end - 1))
+		}
+		return bits.OnesCount64(b[0]) + bits.OnesCount64(b[1]&(1<<(end-64)-1))
+	}
+	return below(to) - below(from)
+}
+
 // span returns the first and the last bit that are set.
 func (b *bitmap) span() (first, last int) {
 	if b[0] != 0 {

@@ -133,7 +133,7 @@ func DayOfMillis(at int64) int32 {
 	if at%dayLong < 0 {
 		day--
 	}
-	return int32(min(max(day, minDay), maxDay)) //nolint:gosec // bounded
+	return int32(min(max(day, minDay), maxDay))
 }
 
 // minDay and maxDay bound the days that can be told apart: years 1677 to 2262.

@@ -112,7 +112,7 @@ func energyOf(milliwatts, millis int64) int64 {
 		return maxEnergy
 	}
 	quotient, _ := bits.Div64(high, low, hour)
-	return int64(min(quotient, maxEnergy)) //nolint:gosec // at most maxEnergy
+	return int64(min(quotient, maxEnergy))
 }
 
 // accept takes a value on the line. What was held beside it was a spike or a dip.

@@ -116,11 +116,9 @@ func (l *localDay) sum(id int) (energy int64, seen int) {
 			continue
 		}
 		from, to, _ := l.overlap(d)
-		for i := from; i < to; i++ {
-			energy += s.cell[i]
-			if s.seen.has(i) {
-				seen++
-			}
+		if from < to {
+			energy += total(s.cell[from:to])
+			seen += s.seen.count(from, to)
 		}
 	}
 	return energy, seen
@@ -156,7 +154,7 @@ func (l *localDay) choose(c int) {
 	power, powered := l.sum(powerSeries + c)
 	var daily int64
 	var told int
-	if Channel(c) == Production {
+	if c == int(Production) {
 		daily, told = l.sum(dailySeries)
 	}
 	byDay := told > 0 && (daily > 0 || power < kilowattHour/2)

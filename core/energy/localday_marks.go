@@ -118,10 +118,8 @@ func (l *localDay) stood(c Channel, start, end int64) bool {
 // hour fills in one hour of the day.
 func (l *localDay) hour(b *Bucket, start, end int64) {
 	from, to := int((start-l.start)/quarter), int((end-l.start+quarter-1)/quarter)
-	for i := from; i < to; i++ {
-		b.CoveredMillis += l.covered[i]
-		b.peak(l.peak[i])
-	}
+	b.CoveredMillis = total(l.covered[from:to])
+	b.peak(l.peak[from:to])
 	for c := range Channel(NumChannels) {
 		if l.method[c] == None {
 			continue

@@ -132,7 +132,9 @@ func TestWhatIsGainedOverUnseenDaysStandsWhereItIsSeenAgain(t *testing.T) {
 			known bool
 			flags []string
 		}{
-			{2.3, true, []string{"gap"}}, {0, false, []string{"gap"}}, {0, false, []string{"gap"}},
+			{2.3, true, []string{"gap"}},
+			{0, false, []string{"gap"}},
+			{0, false, []string{"gap"}},
 			{40, true, []string{"gap", "afterGap", "estimated"}},
 		} {
 			a := b[i].Energy[energy.Production]

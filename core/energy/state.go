@@ -39,6 +39,7 @@ type watched struct{ at, value int64 }
 type rhythm struct {
 	count  int
 	recent [rhythmSize]int64 // the oldest first
+	middle int64             // the median of them, the lower of two
 }
 
 const (
@@ -57,12 +58,17 @@ func (r *rhythm) add(gap int64) {
 	}
 	r.recent[r.count] = gap
 	r.count++
+	r.settle()
 }
 
-// median is the middle of the recent gaps, the lower of two; 0 for none.
-func (r *rhythm) median() int64 {
+// median is the usual time between readings; 0 while none is known.
+func (r *rhythm) median() int64 { return r.middle }
+
+// settle finds the median again.
+func (r *rhythm) settle() {
 	if r.count == 0 {
-		return 0
+		r.middle = 0
+		return
 	}
 	var sorted [rhythmSize]int64
 	for i, gap := range r.recent[:r.count] {
@@ -72,7 +78,7 @@ func (r *rhythm) median() int64 {
 		}
 		sorted[j] = gap
 	}
-	return sorted[(r.count-1)/2]
+	r.middle = sorted[(r.count-1)/2]
 }
 
 // reach is how far a reading speaks for: three times the rhythm, at most 15
