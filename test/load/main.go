@@ -41,12 +41,13 @@ type settings struct {
 	rate, hookRate   int
 	backlog, insert  int
 	storm, fleet     int
+	streams          int
 	profiles         string
 }
 
 // caseNames are all cases, in the order in which they are run.
 func caseNames() []string {
-	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth", "overload", "fleet"}
+	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth", "overload", "fleet", "live"}
 }
 
 // parse reads the flags.
@@ -65,6 +66,7 @@ func parse(args []string, errs io.Writer) (settings, error) {
 	flags.IntVar(&s.insert, "insert", 500_000, "readings that the limits append and insert")
 	flags.IntVar(&s.storm, "storm", 10_000, "devices that sign in at once")
 	flags.IntVar(&s.fleet, "fleet", 50_000, "devices of the case fleet, a reading each every 10 s")
+	flags.IntVar(&s.streams, "streams", 5000, "open streams of the case live")
 	flags.StringVar(&s.profiles, "cpuprofile", "", "a folder for CPU profiles of the generator and of Ampra's processes")
 	quick := flags.Bool("quick", false, "about 10 s a case, at 5,000 readings/s; flags beside it win")
 	full := flags.Bool("full", false, "a backlog of 2 million")
@@ -102,7 +104,7 @@ func parse(args []string, errs io.Writer) (settings, error) {
 	if err != nil {
 		return s, fmt.Errorf("--growth: %w", err)
 	}
-	if s.rate < 0 || s.hookRate < 0 || s.backlog < 1 || s.insert < 1 || s.storm < 1 || s.fleet < 1 || s.duration <= 0 || s.warmup < 0 {
+	if s.rate < 0 || s.hookRate < 0 || s.backlog < 1 || s.insert < 1 || s.storm < 1 || s.fleet < 1 || s.streams < 1 || s.duration <= 0 || s.warmup < 0 {
 		return s, errors.New("durations and numbers must be above 0; rates 0 or above")
 	}
 	return s, nil
@@ -178,7 +180,7 @@ func measureAll(ctx context.Context, opt settings, out, errs io.Writer) (err err
 	}
 	acts := map[string]func(context.Context) error{
 		"mqtt": b.mqttCase, "mosquitto": b.mosquittoCase, "embedded": b.embeddedCase, "limits": b.limitsCase,
-		"webhook": b.webhookCase, "drain": b.drainCase, "storm": b.stormCase, "fleet": b.fleetCase, "growth": b.growthCase, "overload": b.overloadCase,
+		"webhook": b.webhookCase, "drain": b.drainCase, "storm": b.stormCase, "fleet": b.fleetCase, "growth": b.growthCase, "overload": b.overloadCase, "live": b.liveCase,
 	}
 	for _, name := range opt.cases {
 		if failed := acts[name](ctx); failed != nil {
