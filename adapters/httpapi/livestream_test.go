@@ -66,7 +66,12 @@ func newLiveRig(t *testing.T, tune func(*Config)) *liveRig {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- hub.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	user := actor.Actor{UserID: uuid.New(), Role: actor.User}
 	r := newRig(t, cfg, map[string]func(*call) error{
 		"GET /stream": func(c *call) error {

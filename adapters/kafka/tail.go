@@ -182,7 +182,7 @@ func (r *tailing) leaders(ctx context.Context) (map[int32][]int32, error) {
 		case leader < 0:
 			err = fmt.Errorf("partition %d: %w", p, kafka.LeaderNotAvailable)
 		default:
-			byLeader[leader] = append(byLeader[leader], int32(p)) //nolint:gosec // partitions are few
+			byLeader[leader] = append(byLeader[leader], int32(p))
 		}
 	}
 	if err != nil && (r.until != nil || len(byLeader) == 0) {

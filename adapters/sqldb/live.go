@@ -7,10 +7,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/go-json-experiment/json"
 
 	"ampra/core/device"
 	"ampra/core/live"

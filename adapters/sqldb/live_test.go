@@ -42,7 +42,9 @@ func TestListeningBeginsAnewAfterTheConnectionWasCut(t *testing.T) {
 	go func() { ended <- bus.Listen(ctx, func() { began <- struct{}{} }, func(e live.Event) { heard <- e }) }()
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 	<-began
 	if _, err := db.write.ExecContext(t.Context(), "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ampra live' and datname = current_database()"); err != nil {

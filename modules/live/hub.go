@@ -102,6 +102,7 @@ type followed struct {
 	since uint64
 	// idle is from when on nobody listens, in unix ms; 0 while somebody does.
 	idle int64
+	late late
 }
 
 type stats struct{ resyncs, told, dropped, resumed atomic.Int64 }
@@ -187,6 +188,11 @@ func (h *Hub) encode(e live.Event) (encoded, bool) {
 
 // tell gives an event to those who listen, and keeps it. Called with the lock.
 func (h *Hub) tell(e encoded, at int64) {
+	if f := h.followed[e.event.SourceID]; f != nil && !f.late.admit(e.event, at) {
+		h.stats.dropped.Add(1)
+		f.since = h.seq // who comes back from before reads anew, too
+		return
+	}
 	h.seq++
 	m := &Message{ID: h.here(at).String(), Kind: e.event.Kind, Data: e.data, source: e.event.SourceID, seq: h.seq, at: at}
 	h.ring.add(m)

@@ -18,6 +18,7 @@ import (
 	"ampra/core/device"
 	"ampra/core/fault"
 	core "ampra/core/live"
+	"ampra/core/telemetry"
 	"ampra/modules/live"
 )
 
@@ -68,7 +69,7 @@ func TestAccessEndsWithTheSession(t *testing.T) {
 			r.hub.Told(core.Event{Kind: core.AccessChanged, Subject: key.Subject()})
 			synctest.Wait()
 		},
-		"within a minute, when nobody tells": func(*rig, live.Key) { time.Sleep(time.Minute + time.Second) },
+		"within a minute, when nobody tells": func(*rig, live.Key) { <-time.After(time.Minute + time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -101,7 +102,7 @@ func TestWhoComesBackMissesNothingAndHearsNothingTwice(t *testing.T) {
 		last := wantWatts(t, s, 1, 2)
 		s.Close()
 		r.tell(source, 3, 4)
-		time.Sleep(4 * time.Minute)
+		<-time.After(4 * time.Minute)
 		again := r.open(t, live.Ask{LastEventID: last})
 		r.tell(source, 5)
 		wantWatts(t, again, 3, 4, 5)
@@ -114,7 +115,7 @@ func TestWhoHeardNothingForLongComesBackByItsHeartbeat(t *testing.T) {
 		source := r.records.add(r.user.UserID, nil)
 		s := r.open(t, live.Ask{})
 		wantWatts(t, s)
-		time.Sleep(20 * time.Minute)
+		<-time.After(20 * time.Minute)
 		id := s.Beat()
 		s.Close()
 		r.tell(source, 1)
@@ -138,7 +139,7 @@ func TestWhatIsTooOldOrUnknownIsReadAnew(t *testing.T) {
 		}
 		wantResync(t, r.open(t, live.Ask{LastEventID: last}))
 		_, last, _ = heard(s)
-		time.Sleep(6 * time.Minute)
+		<-time.After(6 * time.Minute)
 		wantResync(t, r.open(t, live.Ask{LastEventID: last}))
 	})
 }
@@ -192,7 +193,7 @@ func TestAnotherProcessTellsWhatWasMissed(t *testing.T) {
 		two := newRig(t, live.Config{}, shared, n)
 		two.user = one.user
 		source, foreign := shared.add(one.user.UserID, nil), shared.add(uuid.New(), nil)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		s := one.open(t, live.Ask{})
 		n.append(reading(source, 1))
 		last := wantWatts(t, s, 1)
@@ -235,7 +236,7 @@ func TestManyWhoComeBackShareAPassOverTheJournal(t *testing.T) {
 		one, two := newRig(t, live.Config{}, shared, n), newRig(t, live.Config{PerUser: 100}, shared, n)
 		two.user = one.user
 		source := shared.add(one.user.UserID, nil)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		s := one.open(t, live.Ask{})
 		last := wantWatts(t, s)
 		n.append(reading(source, 1))
@@ -277,9 +278,11 @@ func TestAPublisherBoundsWhatOneSourceTellsAndKeepsItsLastState(t *testing.T) {
 			p.Publish(t.Context(), state(source, device.State(string(device.Online)+strings.Repeat("x", i%2))))
 		}
 		p.Publish(t.Context(), state(source, device.Offline))
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 		attempts, last := 0, device.State("")
 		for _, e := range told {
 			if e.Kind == core.Attempted {
@@ -294,5 +297,30 @@ func TestAPublisherBoundsWhatOneSourceTellsAndKeepsItsLastState(t *testing.T) {
 		if p.Dropped() == 0 {
 			t.Error("nothing counts as left out")
 		}
+	})
+}
+
+func TestAFloodOfLateReadingsIsOneResyncAndHidesNothingNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, live.Config{}, &records{}, nil)
+		source := r.records.add(r.user.UserID, nil)
+		s := r.open(t, live.Ask{})
+		last := wantWatts(t, s)
+		flood := make([]telemetry.Reading, 5000)
+		for i := range flood {
+			flood[i] = reading(source, -1)
+			flood[i].Timestamp = flood[i].Timestamp.Add(-time.Hour)
+		}
+		r.hub.Durable(flood)
+		r.tell(source, 7)
+		said, _, _ := heard(s)
+		if got := watts(t, said); len(got) != 301 || got[300] != 7 {
+			t.Errorf("heard %d readings, the last %v; want 300 late ones and then 7", len(got), got[len(got)-1])
+		}
+		wantResync(t, r.open(t, live.Ask{LastEventID: last}))
+		<-time.After(time.Minute)
+		wantResync(t, s)
+		<-time.After(time.Minute)
+		wantWatts(t, s)
 	})
 }

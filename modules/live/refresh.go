@@ -69,6 +69,7 @@ func (h *Hub) changed(_ context.Context, c change.Change) {
 		}
 	case change.Missed:
 		h.refresh.everybody()
+	default: // it changes nothing of who may hear what
 	}
 }
 

@@ -60,6 +60,11 @@ func (h *Hub) sweep() {
 	before := h.now() - Window.Milliseconds()
 	h.ring.expire(before)
 	for id, f := range h.followed {
+		if f.late.owes(h.now()) {
+			for _, s := range f.streams {
+				s.reset()
+			}
+		}
 		if len(f.streams) == 0 && f.idle < before {
 			delete(h.followed, id)
 		}

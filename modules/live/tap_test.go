@@ -27,7 +27,12 @@ func TestATappedJournalKeepsTheContractOfAJournal(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 		ended := make(chan error, 1)
 		go func() { ended <- hub.Run(ctx) }()
-		t.Cleanup(func() { cancel(); <-ended })
+		t.Cleanup(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
 		return contract.JournalRig{
 			Journal: live.NewTap(j, hub),
 			OpenLog: func(*testing.T) (telemetry.Log, func()) { return j.OpenLog(), func() {} },

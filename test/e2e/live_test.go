@@ -31,7 +31,7 @@ func (u *user) listen(path, last string) *ear {
 		request.Header.Set("Last-Event-ID", last)
 	}
 	client := &http.Client{Jar: u.http.Jar, Transport: u.http.Transport}
-	response, err := client.Do(request)
+	response, err := client.Do(request) //nolint:bodyclose // whoever reads it closes it
 	if err != nil {
 		u.t.Fatal(err)
 	}

@@ -125,7 +125,7 @@ func (b *bench) heard(ctx context.Context, l liveRun, r row, n int) error {
 	})
 	if n > 0 {
 		done.note += fmt.Sprintf("%d events heard of %d, %d streams ended early, from when a reading was due until it was heard %s ms (p50/p99/p99.9); ",
-			ears.heard.Load(), f.meter.total.Load()*int64(n)/int64(len(l.sources)), ears.broken.Load(), quantiles(&ears.delays))
+			ears.heard.Load(), f.total.Load()*int64(n)/int64(len(l.sources)), ears.broken.Load(), quantiles(&ears.delays))
 	}
 	b.add(done, err)
 	return err
