@@ -202,3 +202,15 @@ func TestCoverageIsTheTimeWithinReachOfAReading(t *testing.T) {
 		})
 	}
 }
+
+func TestASilenceOfANightIsNoGap(t *testing.T) {
+	t.Parallel()
+	z := zone(t, "Europe/Berlin")
+	samples := slices.Concat(every(5*time.Minute, parse(t, z, "2024-06-10 12:00"), energy.ProductionTotal, rise(100, 0.1, 72)...),
+		every(5*time.Minute, parse(t, z, "2024-06-11 10:00"), energy.ProductionTotal, rise(110, 0.1, 72)...))
+	for _, b := range energy.Buckets(foldAll(samples), z, energy.DayOf, parse(t, z, "2024-06-10 00:00"), parse(t, z, "2024-06-12 00:00")) {
+		if b.Flags&(energy.Gap|energy.AfterGap) != 0 {
+			t.Errorf("%s is flagged %v", b.Start, b.Flags.Names())
+		}
+	}
+}

@@ -180,7 +180,7 @@ func TestABalanceIsNeverNegativeAndKeepsItsSum(t *testing.T) {
 	for i := range 24*12 + 1 {
 		hour := float64(i) / 12
 		s := energy.Sample{At: start.Add(time.Duration(i) * 5 * time.Minute).UnixMilli()}
-		s.Set(energy.ProductionTotal, math.Floor(100.5+hour)) // in whole kilowatt-hours
+		s.Set(energy.ProductionTotal, 2*math.Floor((100.5+hour)/2)) // in steps of two kilowatt-hours
 		s.Set(energy.GridExportTotal, 70+hour*0.9)
 		s.Set(energy.GridImportTotal, 10)
 		samples = append(samples, s)

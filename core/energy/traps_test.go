@@ -117,6 +117,9 @@ func TestDayCountersGiveTheirDays(t *testing.T) {
 		"one that still shows yesterday in the morning": {
 			slices.Concat(day(at(0, 0)), every(5*minute, at(1, 5*hour+30*minute), energy.DayTotal, 7.2, 7.2, 7.2, 7.2), day(at(1, 0))), []float64{7.2, 7.2},
 		},
+		"one that shows a little less than yesterday in the morning": {
+			slices.Concat(day(at(0, 0)), every(5*minute, at(1, 5*hour+30*minute), energy.DayTotal, 7.19, 7.19, 7.19), day(at(1, 0))), []float64{7.2, 7.2},
+		},
 		"one that dips to 0 by day": {
 			slices.Concat(day(at(0, 0))[:80], every(5*minute, at(0, 12*hour+40*minute), energy.DayTotal, 0), day(at(0, 0))[81:]), []float64{7.2},
 		},
@@ -141,5 +144,52 @@ func TestDayCountersGiveTheirDays(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatIsHeldOverMidnightIsFoundOutTheNextDay has a jump, or a fall, in the
+// last minutes of a UTC day.
+func TestWhatIsHeldOverMidnightIsFoundOutTheNextDay(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2024, 6, 10, 23, 10, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		values []float64 // at 23:10, 23:15, ...; the 11th at midnight
+		want   float64
+	}{
+		"a spike that returns":          {slices.Concat(rise(1000, 0.1, 8), []float64{7000, 7000, 7000}, rise(1001, 0.1, 5)), 1.4},
+		"an exchange that goes on":      {slices.Concat(rise(1000, 0.1, 8), rise(7000, 0.1, 10)), 1.6},
+		"a new device that goes on":     {slices.Concat(rise(1000, 0.1, 8), rise(0, 0.1, 10)), 1.6},
+		"a dip that lasts till morning": {slices.Concat(rise(1000, 0.1, 8), rise(0, 0, 80), rise(1001, 0.1, 5)), 1.4},
+		"one at the last moment":        {slices.Concat(rise(1000, 0.1, 9), []float64{7000, 1001, 1001.1}), 1.1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			samples := every(5*time.Minute, begin, energy.GridImportTotal, c.values...)
+			var sum energy.Amount
+			for _, b := range daysOf(t, time.UTC, samples) {
+				sum.MilliwattHours += b.Energy[energy.GridImport].MilliwattHours
+			}
+			if !near(sum, c.want) {
+				t.Errorf("%.4f kWh in both days, want %.4f", sum.Kwh(), c.want)
+			}
+		})
+	}
+}
+
+func TestAJumpIsNotBelievedForHavingBeenThereLong(t *testing.T) {
+	t.Parallel()
+	const step = 30 * time.Minute
+	stands := slices.Concat(rise(1000, 0.1, 11), rise(1600, 0, 80), rise(1600.1, 0.1, 5))
+	month := func(samples []energy.Sample) energy.Amount {
+		from := noon().AddDate(0, 0, -11)
+		return energy.Buckets(foldAll(samples), time.UTC, energy.Month, from, from.Add(1))[0].Energy[energy.Production]
+	}
+	if got := month(every(step, noon(), energy.ProductionTotal, stands...)); !near(got, 1.5) {
+		t.Errorf("a meter exchanged for one that stands still for 40 hours gained %.3f kWh, want 1.5", got.Kwh())
+	}
+	dip := slices.Concat(every(step, noon(), energy.ProductionTotal, 19.98), every(step, noon().Add(time.Millisecond), energy.ProductionTotal, 0),
+		every(step, noon().Add(time.Hour), energy.ProductionTotal, 21.98))
+	if got := month(dip); !near(got, 2) {
+		t.Errorf("a dip just after a reading made a gain of an hour %.3f kWh, want 2", got.Kwh())
 	}
 }
