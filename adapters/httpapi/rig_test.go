@@ -63,7 +63,8 @@ func testConfig() Config {
 
 func testDeps(log *logged, seen chan Observation) Deps {
 	return Deps{
-		Identity: nil, Sources: nil, Credentials: nil, Groups: nil, Telemetry: nil, DeadLetters: nil, Live: nil, LiveRefresh: nil, Internal: nil, Idempotency: nil, Sealer: nil,
+		Identity: nil, Sources: nil, Credentials: nil, Groups: nil, Telemetry: nil, Tariffs: nil, Energies: nil, Devices: nil, DeadLetters: nil,
+		Settings: nil, Imports: nil, Jobs: nil, Spool: nil, Zones: nil, Sheet: nil, Live: nil, LiveRefresh: nil, Internal: nil, Idempotency: nil, Sealer: nil,
 		Clock: clock.Func(time.Now), Random: rand.Reader, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Webhook: mounted(func(f *fiber.Ctx) error { return f.SendString("mounted") }),
 		Ready:   func(context.Context) map[string]error { return nil },

@@ -49,8 +49,7 @@ func (t *Table) Next() (Row, error) {
 			return row, nil
 		}
 		err = t.read(&row, rec.cells)
-		var full *fullError
-		if errors.As(err, &full) {
+		if _, full := errors.AsType[*fullError](err); full {
 			return row, fault.New(fault.TooLarge, "The file has more than %d intervals. Import it in parts, the oldest first.", maxSlots)
 		}
 		return row, nil

@@ -202,7 +202,7 @@ func (t *Table) Intervals() *Intervals {
 	s := t.slots
 	v := &Intervals{t: t, s: s, order: make([]int32, len(s.at)), totals: make([]int64, len(s.counters))}
 	for i := range v.order {
-		v.order[i] = int32(i) //nolint:gosec // at most maxSlots
+		v.order[i] = int32(i)
 	}
 	slices.SortStableFunc(v.order, func(a, b int32) int { return cmp.Compare(s.at[a], s.at[b]) })
 	for i := range s.at {

@@ -32,7 +32,7 @@ func (r *records) solarLogRow(line int64, text []byte) record {
 			r.cells = append(r.cells, bytes.TrimSpace(part))
 			continue
 		}
-		for _, cell := range bytes.Split(part, []byte{';'}) {
+		for cell := range bytes.SplitSeq(part, []byte{';'}) {
 			r.cells = append(r.cells, bytes.TrimSpace(cell))
 		}
 	}

@@ -153,9 +153,17 @@ func TestWhatCanNotBeReadIsRefusedWithItsLineAndColumn(t *testing.T) {
 		empty  bool
 	}
 	for i, want := range []outcome{
-		{3, "", "", false}, {4, "P", `"x" is no number`, false}, {5, "time", "no time written as iso", false}, {6, "time", "there is no time", false},
-		{7, "SOC", "between 0 and 100", false}, {8, "time", "before 2000", false}, {9, "time", "in the future", false}, {10, "", "", true},
-		{11, "", "has 4 cells, the header 3", false}, {12, "", "a quote is opened", false}, {13, "", "", false},
+		{3, "", "", false},
+		{4, "P", `"x" is no number`, false},
+		{5, "time", "no time written as iso", false},
+		{6, "time", "there is no time", false},
+		{7, "SOC", "between 0 and 100", false},
+		{8, "time", "before 2000", false},
+		{9, "time", "in the future", false},
+		{10, "", "", true},
+		{11, "", "has 4 cells, the header 3", false},
+		{12, "", "a quote is opened", false},
+		{13, "", "", false},
 	} {
 		if i >= len(r.rows) {
 			t.Fatalf("there are only %d rows", len(r.rows))

@@ -94,8 +94,20 @@ func compilePattern(text string) (*format, error) {
 		text string
 		is   quantity
 	}{
-		{"YYYY", year}, {"yyyy", year}, {"YY", shortYear}, {"yy", shortYear}, {"MM", month}, {"DD", day}, {"dd", day}, {"HH", hour}, {"hh", hour12},
-		{"mm", minute}, {"ss", second}, {"SSS", fraction}, {"A", half}, {"Z", offset},
+		{"YYYY", year},
+		{"yyyy", year},
+		{"YY", shortYear},
+		{"yy", shortYear},
+		{"MM", month},
+		{"DD", day},
+		{"dd", day},
+		{"HH", hour},
+		{"hh", hour12},
+		{"mm", minute},
+		{"ss", second},
+		{"SSS", fraction},
+		{"A", half},
+		{"Z", offset},
 	}
 	var open []int
 next:

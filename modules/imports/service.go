@@ -217,13 +217,13 @@ func (u *Upload) DryRun(ctx context.Context, file File, o csvimport.Options) (Pr
 		if n%1000 == 999 && (ctx.Err() != nil || u.s.d.Clock.Now().Sub(began) > u.s.cfg.DryTime) {
 			break
 		}
-		row, err := table.Next()
-		if errors.Is(err, io.EOF) {
-			p.Complete = true
-			break
-		}
+		row, more, err := next(table)
 		if err != nil {
 			return Preview{}, err
+		}
+		if !more {
+			p.Complete = true
+			break
 		}
 		count(&j, row)
 		if row.Problem == "" && !row.Empty {
@@ -240,6 +240,15 @@ func (u *Upload) DryRun(ctx context.Context, file File, o csvimport.Options) (Pr
 	p.Plan, p.Counts, p.FirstProblems = table.Plan(), j.Counts, j.FirstProblems
 	p.Warnings = warn(nil, table)
 	return p, nil
+}
+
+// next reads a row; more is false at the end.
+func next(table *csvimport.Table) (row csvimport.Row, more bool, err error) {
+	row, err = table.Next()
+	if errors.Is(err, io.EOF) {
+		return row, false, nil
+	}
+	return row, err == nil, err
 }
 
 // count notes a row that was read; what is accepted is for the caller.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -151,11 +150,8 @@ func (t *task) bringIn(ctx context.Context) error {
 // rows stores what stands at the rows' own times.
 func (t *task) rows(ctx context.Context, table *csvimport.Table) error {
 	for {
-		row, err := table.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+		row, more, err := next(table)
+		if err != nil || !more {
 			return err
 		}
 		t.note(row)

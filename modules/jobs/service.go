@@ -98,7 +98,7 @@ func (s *Service) Refused(ctx context.Context, who actor.Actor, id uuid.UUID) ([
 
 // A cursor is the place of the last job that was shown.
 func cursorOf(p job.Place) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(p.CreatedAt.UnixMicro())) //nolint:gosec // bits, not a number
+	b := binary.BigEndian.AppendUint64(nil, uint64(p.CreatedAt.UnixMicro()))
 	return base64.RawURLEncoding.EncodeToString(append(b, p.ID[:]...))
 }
 
