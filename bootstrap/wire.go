@@ -23,6 +23,7 @@ import (
 	"ampra/core/telemetry"
 	"ampra/core/transaction"
 	"ampra/modules/credentials"
+	"ampra/modules/devices"
 	"ampra/modules/identity"
 	"ampra/modules/imports"
 	"ampra/modules/jobs"
@@ -80,6 +81,10 @@ type house struct {
 	spool       *files.Spool
 	imports     *imports.Service
 	jobs        *jobs.Service
+	tracker     *devices.Tracker // nil without the writer
+	knocks      *devices.Attempts
+	noticer     *devices.Noticer
+	devices     *devices.Service // nil without the API
 }
 
 // wire puts ports and adapters together, from the stores to what takes things in.
@@ -90,7 +95,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	var h house
 	for _, step := range []func(context.Context, *house) error{
-		a.wireRecords, a.wireArchive, a.wireOutside, a.wireCredentials, a.wireSettings, a.wirePipeline, a.wireUseCases, a.wireImports, a.wireBroker, a.wireSubscriber,
+		a.wireRecords, a.wireArchive, a.wireOutside, a.wireCredentials, a.wireSettings, a.wirePipeline, a.wireUseCases, a.wireDevices, a.wireImports, a.wireBroker, a.wireSubscriber,
 	} {
 		if err := step(ctx, &h); err != nil {
 			return err
@@ -199,7 +204,10 @@ func (a *App) wireCredentials(ctx context.Context, h *house) error {
 
 // wirePipeline makes the journal, with Kafka or without, and the writer.
 func (a *App) wirePipeline(ctx context.Context, h *house) error {
-	h.store = writer.NewStore(h.archive, h.registry, h.feed)
+	if err := a.wireTracker(ctx, h); err != nil {
+		return err
+	}
+	h.store = writer.NewStore(h.written(), h.registry, h.feed)
 	if err := a.wireRollup(ctx, h); err != nil {
 		return err
 	}
@@ -293,7 +301,10 @@ func (a *App) wireBroker(_ context.Context, h *house) error {
 	if a.mqtt == nil && a.mqttTLS == nil {
 		return nil
 	}
-	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Usage: h.usage, Limits: countedLimits{h.limits, h.throttle, "mqtt"}, Log: a.log})
+	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{
+		Gate: noticedGate{countedGate{h.gate, a.metrics}, h.noticer}, Ingest: noticedIngest{h.ingest, h.noticer}, Usage: h.usage,
+		Limits: countedLimits{h.limits, h.throttle, "mqtt"}, Foreign: foreign(h.noticer), Log: a.log,
+	})
 	h.feed.Subscribe(broker.Apply)
 	a.observeBroker(broker)
 	a.parts.add("MQTT broker", 15*time.Second, func(ctx context.Context) error {
@@ -314,7 +325,7 @@ func (a *App) wireSubscriber(_ context.Context, h *house) error {
 	subscriber, err := mqtt.NewSubscriber(mqtt.SubscriberConfig{
 		URL: credential.NewSecret(a.cfg.MQTTURL), Group: a.cfg.MQTTGroup, Name: name, Connections: a.cfg.MQTTConnections,
 		Window: uint16(a.cfg.MQTTWindow), SessionExpiry: a.cfg.MQTTSessionExpiry, Leave: a.cfg.MQTTLeave, //nolint:gosec // checked
-	}, mqtt.SubscriberDeps{Sources: h.registry, Ingest: h.ingest, Log: a.log})
+	}, mqtt.SubscriberDeps{Sources: h.registry, Ingest: noticedIngest{h.ingest, h.noticer}, Log: a.log})
 	if err != nil {
 		return &SettingError{Setting: "mqtt-url", Got: Masked(a.cfg.MQTTURL), Want: err.Error()}
 	}
@@ -339,13 +350,14 @@ func (a *App) wireHTTP(h *house, version string) error {
 		Telemetry:   query.New(query.Deps{Sources: sqldb.NewSunSources(h.db), Archive: h.archive}),
 		Tariffs:     tariffUseCases(h),
 		Energies:    h.energies,
+		Devices:     h.devices,
 		DeadLetters: letterUseCases(h, h.ingest.next),
 		Imports:     h.imports, Jobs: h.jobs, Spool: h.spooled, Zones: h.settings, Sheet: workbook,
 		Settings: h.settings,
 		Live:     h.hub, LiveRefresh: h.refreshLive(),
 		Idempotency: sqldb.NewIdempotency(h.db), Sealer: h.sealer,
 		Webhook: webhook.New(webhook.Config{}, webhook.Deps{
-			Gate: countedGate{h.gate, a.metrics}, Ingest: h.ingest, Log: a.log,
+			Gate: noticedGate{countedGate{h.gate, a.metrics}, h.noticer}, Ingest: noticedIngest{h.ingest, h.noticer}, Log: a.log,
 		}),
 		Internal: a.internalRoutes(h),
 		Clock:    systemClock(), Random: rand.Reader, Log: a.log, Ready: a.Ready, Metrics: a.metrics.Handler(),

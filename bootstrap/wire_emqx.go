@@ -69,5 +69,5 @@ func (a *App) internalRoutes(h *house) httpapi.Mounted {
 			ClientIDs: "ampra-" + a.cfg.MQTTGroup + "-", Filter: mqtt.Filter(a.cfg.MQTTGroup),
 		}
 	}
-	return emqx.New(cfg, emqx.Deps{Gate: h.gate, Sources: h.registry, Clock: systemClock(), Log: a.log})
+	return emqx.New(cfg, emqx.Deps{Gate: noticedGate{countedGate{h.gate, a.metrics}, h.noticer}, Sources: h.registry, Clock: systemClock(), Log: a.log})
 }

@@ -31,12 +31,12 @@ func (a *App) wireLive(ctx context.Context, h *house, cluster *kafka.Cluster) er
 		}
 		hub, err := live.New(live.Config{Streams: a.cfg.Live.Streams, PerUser: a.cfg.Live.StreamsPerUser}, live.Deps{
 			Sources: sqldb.NewSunSources(h.db), Owners: owners{h.registry}, Keys: keys{h}, Feed: h.feed,
-			Bus: h.bus(a), Tail: tail, Encode: httpapi.EncodeLive, Clock: systemClock(), Random: rand.Reader, Failed: failed,
+			Bus: h.hubBus(a), Tail: tail, Encode: httpapi.EncodeLive, Clock: systemClock(), Random: rand.Reader, Failed: failed,
 		})
 		if err != nil {
 			return err
 		}
-		h.hub, told = hub, hub.Told
+		h.hub, told = hub, keeping(h.knocks, hub.Told)
 		if cluster == nil {
 			h.journal = live.NewTap(h.journal, hub)
 		}

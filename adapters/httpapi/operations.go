@@ -32,10 +32,10 @@ func linkHeader() map[string]string {
 func location() map[string]string { return map[string]string{"Location": "Where it is."} }
 
 func docListSunSources() operation {
-	params := append([]param{inQuery("powerGroupId", schema{"type": "string", "format": "uuid"}, "Only the sources of this group.")}, paramsPage()...)
+	params := append([]param{inQuery("powerGroupId", schema{"type": "string", "format": "uuid"}, "Only the sources of this group.")}, append(paramsSearch(), paramsPage()...)...)
 	return operation{
 		id: "listSunSources", summary: "List sun sources", about: "All sources of one's own, without connection details, the oldest first.",
-		params: params, answers: []answer{{status: http.StatusOK, dto: []SunSourceDto{}, headers: linkHeader()}},
+		params: params, answers: []answer{{status: http.StatusOK, dto: []SunSourceStateDto{}, headers: linkHeader()}},
 	}
 }
 
@@ -49,7 +49,7 @@ func docCreateSunSource() operation {
 }
 
 func docGetSunSource() operation {
-	return operation{id: "getSunSource", summary: "Get a sun source", params: []param{paramDetails()}, answers: ok(SunSourceDto{})}
+	return operation{id: "getSunSource", summary: "Get a sun source", params: []param{paramDetails(), paramInclude()}, answers: ok(SunSourceStateDto{})}
 }
 
 func docUpdateSunSource() operation {

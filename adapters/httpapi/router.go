@@ -78,6 +78,10 @@ func routes() []Route {
 		{put, "/api/sunsources/{id}/settings", user, Write, withToken, tagSources, (*call).putSettings, docPutSettings},
 		{post, "/api/sunsources/{id}/settings/preview", user, Write, withToken, tagSources, (*call).previewSettings, docPreviewSettings},
 
+		{get, "/api/sunsources/{id}/status", user, Read, withToken, tagSources, (*call).getDeviceStatus, docGetDeviceStatus},
+		{get, "/api/sunsources/{id}/attempts", user, Read, withToken, tagSources, (*call).listAttempts, docListAttempts},
+		{get, "/api/overview", user, Read, withToken, tagSources, (*call).getOverview, docGetOverview},
+
 		{get, "/api/live", user, Read, withToken, tagTelemetry, (*call).live, docLive},
 		{get, "/api/sunsources/{id}/live", user, Read, withToken, tagTelemetry, (*call).liveSource, docLiveSource},
 		{get, "/api/sunsources/{id}/energy", user, Read, withToken, tagEnergy, (*call).sourceEnergy, docSourceEnergy},

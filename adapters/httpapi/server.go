@@ -27,6 +27,7 @@ import (
 	"ampra/core/credential"
 	"ampra/core/idempotency"
 	"ampra/modules/credentials"
+	"ampra/modules/devices"
 	"ampra/modules/identity"
 	"ampra/modules/imports"
 	"ampra/modules/jobs"
@@ -105,6 +106,7 @@ type Deps struct {
 	Telemetry   *query.Service
 	Tariffs     *tariffs.Service
 	Energies    *rollup.Service
+	Devices     *devices.Service
 	DeadLetters *deadletters.Service
 	Settings    *settings.Service
 	Imports     *imports.Service

@@ -88,6 +88,9 @@ func (c *call) answerSunSource(status int, r sunsources.Revealed, reveal bool) e
 func (c *call) reveal() bool { return c.flag("includeConnectionDetails") }
 
 func (c *call) listSunSources() error {
+	if c.searches() {
+		return c.searchSunSources()
+	}
 	filter := sunsource.Filter{PowerGroupID: c.idParam("powerGroupId")}
 	limit, after := c.page()
 	if err := c.wrong.Err(); err != nil {
@@ -117,7 +120,7 @@ func (c *call) getSunSource() error {
 	if err != nil {
 		return err
 	}
-	reveal := c.reveal()
+	reveal, include := c.reveal(), c.include()
 	if err := c.wrong.Err(); err != nil {
 		return err
 	}
@@ -125,7 +128,19 @@ func (c *call) getSunSource() error {
 	if err != nil {
 		return err
 	}
-	return c.answerSunSource(http.StatusOK, found, reveal)
+	if !include {
+		return c.answerSunSource(http.StatusOK, found, reveal)
+	}
+	status, err := c.s.d.Devices.Of(c.ctx, found.ID)
+	if err != nil {
+		return err
+	}
+	dto := sunSourceStateDto(found.SunSource, status)
+	if reveal {
+		c.secret()
+		dto.ConnectionDetails = c.connectionDetails(found)
+	}
+	return c.answer(http.StatusOK, dto)
 }
 
 func createSunSourceFields(d *sunsources.Draft) []field {

@@ -59,6 +59,11 @@ func (m *Metrics) Gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
 
+// GaugeOf is Gauge for one of several with the same name, told apart by labels.
+func (m *Metrics) GaugeOf(name, help string, labels map[string]string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, read))
+}
+
 // Counter shows what read returns; it must only grow.
 func (m *Metrics) Counter(name, help string, read func() float64) {
 	m.CounterOf(name, help, nil, read)

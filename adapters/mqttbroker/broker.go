@@ -93,7 +93,10 @@ type Deps struct {
 	Usage  Usage
 	// Limits slow down who sends too much; nil: there are none.
 	Limits Limits
-	Log    *slog.Logger
+	// Foreign is told of a source whose device published to a topic that is not its
+	// own; nil: nobody is.
+	Foreign func(ctx context.Context, source uuid.UUID, topic string)
+	Log     *slog.Logger
 }
 
 // Broker holds the sessions of connected devices.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	health "ampra/core/device"
 	"ampra/core/fault"
 	"ampra/modules/credentials"
 )
@@ -26,6 +27,7 @@ const (
 // be closed; whatever there was to say has been said.
 func (b *Broker) open(ctx context.Context, conn net.Conn) (*session, error) {
 	_ = conn.SetDeadline(time.Now().Add(b.cfg.Handshake))
+	ctx = health.WithRemote(ctx, conn.RemoteAddr().String())
 	reader := newInlet(conn, &b.basins)
 	c, err := readConnect(reader)
 	if err == nil {

@@ -330,7 +330,7 @@ func FuzzSession(f *testing.F) {
 		known := gate.add()
 		known.source = a.source
 		gate.sources[known.clientID].id = a.source
-		b := New(Config{MaxPacket: 1 << 16}, Deps{Gate: gate, Ingest: sink, Usage: usage, Limits: nil, Log: slog.New(alarm{t})})
+		b := New(Config{MaxPacket: 1 << 16}, Deps{Gate: gate, Ingest: sink, Usage: usage, Limits: nil, Foreign: nil, Log: slog.New(alarm{t})})
 		client, server := net.Pipe()
 		ended := make(chan struct{})
 		go func() {

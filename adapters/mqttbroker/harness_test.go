@@ -95,7 +95,7 @@ func open(t testing.TB, cfg Config, listeners ...net.Listener) *house {
 		log = t.Output()
 	}
 	h.Broker = New(cfg, Deps{
-		Gate: h.gate, Ingest: h.ingest, Usage: h.usage, Limits: h.brake,
+		Gate: h.gate, Ingest: h.ingest, Usage: h.usage, Limits: h.brake, Foreign: nil,
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	listeners = append(listeners, h.pipes)

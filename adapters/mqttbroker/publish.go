@@ -5,6 +5,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	health "ampra/core/device"
 	"ampra/core/fault"
 	"ampra/modules/telemetry/ingest"
 )
@@ -32,6 +33,9 @@ func (s *session) onPublish(h header, body []byte) error {
 	topic, own := s.own(p.topic)
 	if !own {
 		s.broker.counts[p.qos][countForeign].Add(1)
+		if foreign := s.broker.d.Foreign; foreign != nil {
+			foreign(s.ctx, s.identity.SourceID, health.Shortened(string(p.topic)))
+		}
 	}
 	if !own && (s.version < 5 || p.qos == 0) { // MQTT 3.1.1 can't be told: its connection closes
 		return violation{notAuthorized, "the topic is not the device's own"}

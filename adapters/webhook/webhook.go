@@ -9,12 +9,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
 	"ampra/core/credential"
+	"ampra/core/device"
 	"ampra/core/fault"
 	"ampra/modules/credentials"
 	"ampra/modules/telemetry/ingest"
@@ -88,7 +90,7 @@ func (h *Handler) handle(c *fiber.Ctx) error {
 	if len(c.Request().Header.Peek("Content-Encoding")) > 0 {
 		return fault.New(fault.Unsupported, "The body must be sent as it is signed, without a Content-Encoding.")
 	}
-	ctx := h.deadlines.context(c.UserContext(), began, h.cfg.Time)
+	ctx := device.WithRemote(h.deadlines.context(c.UserContext(), began, h.cfg.Time), strings.Clone(c.IP()))
 	// What can't be an id is looked up as one that nobody has: the same work.
 	id, err := uuid.Parse(c.Params("id"))
 	if err != nil || len(c.Params("id")) != 36 {

@@ -146,6 +146,9 @@ type Report struct {
 	// DroppedExtra counts unknown numeric fields beyond MaxExtra or with a name
 	// beyond MaxExtraName.
 	DroppedExtra int
+	// ClockOff is by how much a time that is out of the allowed range is ahead of
+	// when the payload was received, negative behind it; 0 without such a time.
+	ClockOff time.Duration
 	// Format is the vendor or format that was recognised, "" for canonical names and
 	// for what general rules alone understood.
 	Format string

@@ -177,7 +177,7 @@ func (p *parser) sample(s *payload.Sample) bool {
 	p.sampleExtra(r, s.Extra)
 	at := moment{milli: s.Milli, known: s.Timed}
 	if s.Timed && (s.Milli < earliestMilli || s.Milli > p.latest) {
-		at.problem = outOfRange(cmp.Or(s.TimeFrom, "its time"), p.latest)
+		at.problem = p.outOfRange(cmp.Or(s.TimeFrom, "its time"), s.Milli)
 	}
 	hollow := r.IsEmpty()
 	before := len(p.report.Readings)
@@ -246,6 +246,12 @@ func (p *parser) sampleExtra(r *Reading, from []payload.Extra) {
 	if len(extra) > 0 {
 		r.Extra = extra
 	}
+}
+
+// outOfRange notes a time that is not allowed and says which are.
+func (p *parser) outOfRange(name string, milli int64) string {
+	p.report.ClockOff = time.UnixMilli(milli).Sub(p.in.ReceivedAt)
+	return outOfRange(name, p.latest)
 }
 
 // outOfRange says which times are allowed.

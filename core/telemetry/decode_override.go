@@ -73,7 +73,7 @@ func (p *parser) override(r *Reading, at *moment, warned int) {
 	if p.in.Overrides.Gives("timestamp") {
 		*at = moment{milli: s.Milli, known: s.Timed}
 		if s.Timed && (s.Milli < earliestMilli || s.Milli > p.latest) {
-			at.problem = outOfRange(s.TimeFrom, p.latest)
+			at.problem = p.outOfRange(s.TimeFrom, s.Milli)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (p *parser) moment(at *moment, name string) {
 	case !ok:
 		problem = name + " must be RFC 3339 with an offset, such as 2026-06-21T12:00:00+02:00, or a unix time in seconds or milliseconds"
 	case milli < earliestMilli || milli > p.latest:
-		problem = outOfRange(name, p.latest)
+		problem = p.outOfRange(name, milli)
 	case at.known && at.milli != milli:
 		problem = "timestamp, time and ts do not say the same"
 	}

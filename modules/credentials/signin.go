@@ -11,6 +11,7 @@ import (
 
 	"ampra/core/clock"
 	"ampra/core/credential"
+	"ampra/core/device"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 )
@@ -51,6 +52,21 @@ type Session struct {
 
 var errRefused = fault.New(fault.Unauthenticated, "The client id, user name or key is wrong.")
 
+// SignInRefusal is why a CONNECT was refused. Its fault is always the same
+// Unauthenticated; the rest is for the owner, not for the answer.
+type SignInRefusal struct {
+	// SourceID is whose client id it was, Nil for nobody's.
+	SourceID uuid.UUID
+	// Reason is one of package device's.
+	Reason string
+}
+
+// Error gives the reason.
+func (r *SignInRefusal) Error() string { return "MQTT sign-in refused: " + r.Reason }
+
+// Unwrap gives the fault.
+func (r *SignInRefusal) Unwrap() error { return errRefused }
+
 // SignInMQTT checks a device's CONNECT: the client id is the source's, the user
 // name is empty, the client id or the source's id, the password a valid key of
 // an active MQTT source. Whatever is wrong, the fault is the same
@@ -59,17 +75,32 @@ func (g *Gate) SignInMQTT(ctx context.Context, clientID, username string, passwo
 	access, err := g.d.Registry.AccessByClient(ctx, clientID)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return Session{}, errRefused
+		return Session{}, &SignInRefusal{Reason: device.UnknownClient}
 	case err != nil:
 		return Session{}, fault.Wrap(fault.Unavailable, err, "Signing in is not possible right now.")
 	}
 	now := g.d.Clock.Now()
 	key, ok := access.MatchMQTT(password, now)
 	if !ok || (username != "" && username != clientID && username != access.SourceID.String()) {
-		return Session{}, errRefused
+		return Session{}, &SignInRefusal{access.SourceID, reasonOf(access, ok)}
 	}
 	g.d.Usage.Used(key.CredentialID, now)
 	return Session{SourceID: access.SourceID, OwnerID: access.OwnerID, CredentialID: key.CredentialID, ValidUntil: key.ValidUntil}, nil
+}
+
+// reasonOf is why an access was refused to a key that matched, or did not. It costs
+// the same whatever it is.
+func reasonOf(access credential.Access, matched bool) string {
+	switch {
+	case access.Type != sunsource.MQTT:
+		return device.WrongKind
+	case !access.Active:
+		return device.Inactive
+	case matched:
+		return device.WrongUser
+	default:
+		return device.WrongKey
+	}
 }
 
 // Holds reports whether a session may go on: its source is active and its
@@ -113,6 +144,20 @@ var (
 	errInactive = errors.New("the source is inactive")
 	errKind     = errors.New("the source connects by MQTT")
 )
+
+// Code is the reason in a word of package device's, "" where there is no source.
+func (r *Refusal) Code() string {
+	switch {
+	case errors.Is(r.Reason, errNoSource):
+		return ""
+	case errors.Is(r.Reason, errInactive):
+		return device.Inactive
+	case errors.Is(r.Reason, errKind):
+		return device.WrongKind
+	default:
+		return device.BadSignature
+	}
+}
 
 // AdmitWebhook checks the signatures of a webhook request against every valid
 // secret of its source. signedAt is the signed time, or zero for a form without

@@ -80,6 +80,9 @@ type Receipt struct {
 	Warnings []telemetry.Warning
 	// DroppedExtra counts unknown fields beyond the bound.
 	DroppedExtra int
+	// ClockOff is by how much a time in it that was refused is ahead of now, negative
+	// behind it.
+	ClockOff time.Duration
 }
 
 // Submit understands a delivery and queues its readings. When it returns nil,
@@ -103,7 +106,7 @@ func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, err
 		return s.submitValue(ctx, d, now, done)
 	}
 	report, err := s.decoders.decode(d.Payload, in)
-	receipt := Receipt{Rejected: report.Rejected, Warnings: report.Warnings, DroppedExtra: report.DroppedExtra}
+	receipt := Receipt{Rejected: report.Rejected, Warnings: report.Warnings, DroppedExtra: report.DroppedExtra, ClockOff: report.ClockOff}
 	s.known(ctx, &d)
 	s.d.Limits.Charge(d.SourceID, d.OwnerID, max(1, len(report.Readings)+len(report.Rejected)), len(d.Payload))
 	if err == nil && len(report.Readings) == 0 {

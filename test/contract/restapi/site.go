@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	health "ampra/core/device"
 )
 
 // Site is a server to try. It is reached over loopback, so that the first account
@@ -26,6 +28,11 @@ type Site struct {
 	Advance func(d time.Duration)
 	// Now is the server's time; nil for the machine's.
 	Now func() time.Time
+	// Hear notes that a source's device was heard, with its solar power; nil where
+	// that is out of reach.
+	Hear func(t *testing.T, source string, at time.Time, watts *float64)
+	// Knock notes an attempt of a device; nil where that is out of reach.
+	Knock func(health.Attempt)
 	// PutLetter stores a webhook's payload as a dead letter, as one is after an
 	// upgrade with which it can be read; signed may be zero. nil where the store is
 	// out of reach.
@@ -53,6 +60,7 @@ func REST(t *testing.T, open Open) {
 		{"bad input", s.badInput},
 		{"lists", s.lists},
 		{"credentials", s.credentials},
+		{"devices", s.deviceStates},
 		{"power groups", s.powerGroups},
 		{"prices and return", s.prices},
 		{"accounts", s.accounts},
