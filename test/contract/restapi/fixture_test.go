@@ -241,11 +241,13 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 	})
 	cfg := httpapi.Defaults()
 	cfg.PublicURL, cfg.MQTTHost, cfg.MQTTPort, cfg.Version = publicURL, "mqtt.ampra.example", 8883, "test"
+	people := accounts.New(accounts.Config{}, accounts.Deps{
+		Users: s.users, Sessions: s.sessions, Tokens: s.tokens, Attempts: s.attempts, Setup: s.setup, Hasher: hasher{},
+		Transactions: s.transactions, Audit: s.audit, Clock: clock, Random: rand.Reader,
+	})
 	server, err := httpapi.New(cfg, httpapi.Deps{
-		Identity: accounts.New(accounts.Config{}, accounts.Deps{
-			Users: s.users, Sessions: s.sessions, Tokens: s.tokens, Attempts: s.attempts, Setup: s.setup, Hasher: hasher{},
-			Transactions: s.transactions, Audit: s.audit, Clock: clock, Random: rand.Reader,
-		}),
+		Identity: people,
+		Live:     liveOf(t, s, rights{registry, people}, clock), LiveRefresh: nil,
 		Sources: sunsources.New(sunsources.Deps{
 			Sources: s.sources, Groups: s.groups, Erasures: s.erasures, Prices: s.prices, Credentials: keys, Telemetry: archive, Transactions: s.transactions,
 			Outbox: s.outbox, Feed: s.feed, Audit: s.audit, Clock: clock, Random: rand.Reader,

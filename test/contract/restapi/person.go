@@ -1,6 +1,7 @@
 package restapi
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -143,13 +144,21 @@ func (s *suite) send(t *testing.T, request *http.Request) *answer {
 		return &answer{method: request.Method, path: request.URL.EscapedPath(), header: http.Header{}}
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	body, err := readBody(response)
 	if err != nil {
 		t.Errorf("%s %s: reading the answer: %v", request.Method, request.URL.Path, err)
 	}
 	got := &answer{method: request.Method, path: request.URL.EscapedPath(), status: response.StatusCode, header: response.Header, body: body}
 	s.check(t, got)
 	return got
+}
+
+// readBody reads an answer; of one that does not end, how it begins.
+func readBody(response *http.Response) ([]byte, error) {
+	if response.Header.Get("Content-Type") != "text/event-stream" || response.Request.Method == http.MethodHead {
+		return io.ReadAll(response.Body)
+	}
+	return bufio.NewReader(response.Body).ReadBytes('\n')
 }
 
 // location is the path of a Location header.
