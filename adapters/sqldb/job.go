@@ -2,11 +2,12 @@ package sqldb
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
@@ -55,11 +56,11 @@ type refusalRow struct {
 }
 
 func jobToRow(j job.Job) (jobRow, error) {
-	warnings, err := json.Marshal(slices.Concat([]job.Warning{}, j.Warnings))
+	warnings, err := json.Marshal(j.Warnings)
 	if err != nil {
 		return jobRow{}, err
 	}
-	problems, err := json.Marshal(slices.Concat([]job.Problem{}, j.FirstProblems))
+	problems, err := json.Marshal(j.FirstProblems, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return jobRow{}, err
 	}

@@ -214,8 +214,13 @@ func (u *Upload) DryRun(ctx context.Context, file File, o csvimport.Options) (Pr
 	var p Preview
 	var j job.Job
 	for n := 0; ; n++ {
-		if n%1000 == 999 && (ctx.Err() != nil || u.s.d.Clock.Now().Sub(began) > u.s.cfg.DryTime) {
-			break
+		if n%1000 == 999 {
+			if err := ctx.Err(); err != nil {
+				return Preview{}, err
+			}
+			if u.s.d.Clock.Now().Sub(began) > u.s.cfg.DryTime {
+				break
+			}
 		}
 		row, more, err := next(table)
 		if err != nil {

@@ -277,7 +277,7 @@ func (s *suite) jobPages(t *testing.T) {
 	}
 	var seen []string
 	path := "/api/jobs?limit=2"
-	for pages := 0; pages < 4; pages++ {
+	for range 4 {
 		got := p.get(t, path).object(t)
 		for _, job := range objects(t, got["jobs"]) {
 			seen = append(seen, sprint(job["id"]))
