@@ -69,6 +69,9 @@ func (s Step) Tier() Tier {
 	}
 }
 
+// IsHour reports whether the width is an hour.
+func (s Step) IsHour() bool { return s.clock == time.Hour }
+
 // Grid is a chart's buckets: each goes from an edge to the next.
 type Grid struct {
 	Step Step

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"ampra/core/actor"
+	"ampra/core/clock"
 	"ampra/core/fault"
 	"ampra/core/sunsource"
 	"ampra/core/telemetry"
@@ -25,6 +26,11 @@ const (
 type Deps struct {
 	Sources sunsource.Repository
 	Archive telemetry.Archive
+	Days    Days
+	Zones   Zones
+	Clock   clock.Clock
+	// Kept says what charts may count on.
+	Kept Kept
 }
 
 // Service has the queries.

@@ -40,7 +40,7 @@ func newRig(t *testing.T, n int) *rig {
 	t.Helper()
 	r := &rig{owned: owned{owner: uuid.New(), source: uuid.New()}}
 	r.who = actor.Actor{UserID: r.owner, Role: actor.User}
-	r.service = query.New(query.Deps{Sources: r.owned, Archive: &r.archive})
+	r.service = query.New(query.Deps{Sources: r.owned, Archive: &r.archive, Days: nil, Zones: nil, Clock: nil, Kept: query.Kept{}})
 	for i := range n {
 		reading := telemetry.Reading{SourceID: r.source, Timestamp: at(i), ReceivedAt: at(i)}
 		reading.Values.Set(telemetry.ACPowerWatts, float64(i))

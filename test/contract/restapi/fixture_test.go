@@ -22,6 +22,7 @@ import (
 	"ampra/core/audit"
 	"ampra/core/change"
 	"ampra/core/credential"
+	"ampra/core/device"
 	"ampra/core/energy"
 	"ampra/core/idempotency"
 	"ampra/core/identity"
@@ -32,6 +33,7 @@ import (
 	"ampra/core/telemetry"
 	"ampra/core/transaction"
 	"ampra/modules/credentials"
+	"ampra/modules/devices"
 	accounts "ampra/modules/identity"
 	"ampra/modules/powergroups"
 	"ampra/modules/sunsources"
@@ -40,6 +42,7 @@ import (
 	"ampra/modules/telemetry/ingest"
 	"ampra/modules/telemetry/query"
 	"ampra/modules/telemetry/writer"
+	"ampra/test/contract"
 	"ampra/test/contract/restapi"
 	"ampra/test/fake"
 )
@@ -58,6 +61,7 @@ type stores struct {
 	access       credential.AccessRecords
 	presence     credential.Presence
 	prices       tariff.Repository
+	devices      contract.Devices
 	settings     sunsource.SettingsRepository
 	jobs         job.Repository
 	explanations telemetry.Explanations
@@ -77,7 +81,7 @@ func inMemory() (stores, *fake.Records) {
 	feed := &memoryFeed{}
 	return stores{
 		users: r.Users, sessions: r.Sessions, tokens: r.Tokens, attempts: r.Attempts, setup: r.SetupTokens, groups: r.PowerGroups,
-		sources: r.SunSources, erasures: r.Erasures, credentials: r.Credentials, access: r.Access, presence: nobody{}, prices: r.Tariffs,
+		sources: r.SunSources, erasures: r.Erasures, credentials: r.Credentials, access: r.Access, presence: nobody{}, prices: r.Tariffs, devices: r.Devices,
 		settings: r.Settings, explanations: r.Explained, jobs: &fake.Jobs{},
 		idempotency: r.Idempotency, audit: r.AuditLog, transactions: r, outbox: feed, feed: feed,
 	}, r
@@ -98,6 +102,7 @@ func onSQLite(t *testing.T, log *slog.Logger) stores {
 		users: sqldb.NewUsers(db), sessions: sqldb.NewSessions(db), tokens: sqldb.NewTokens(db), attempts: sqldb.NewAttempts(db),
 		setup: sqldb.NewSetupTokens(db), groups: sqldb.NewPowerGroups(db), sources: sqldb.NewSunSources(db), erasures: sqldb.NewErasures(db),
 		credentials: sqldb.NewCredentials(db), access: sqldb.NewAccessRecords(db), presence: sqldb.NewPresence(db), prices: sqldb.NewTariffs(db),
+		devices:  sqldb.NewDevices(db),
 		settings: sqldb.NewSettings(db), explanations: sqldb.NewExplanations(db), jobs: sqldb.NewJobs(db),
 		idempotency: sqldb.NewIdempotency(db), audit: sqldb.NewAuditLog(db), transactions: db, outbox: sqldb.NewOutbox(db),
 		feed: sqldb.NewFeed(db, sqldb.FeedConfig{}, sqldb.FeedDeps{Log: log}),
@@ -203,6 +208,20 @@ func run(t *testing.T, part func(context.Context) error) {
 	})
 }
 
+// hear notes that a source's device was heard.
+func hear(t *testing.T, book device.Book, source string, at time.Time, watts *float64) {
+	t.Helper()
+	h := device.Heard{SourceID: uuid.MustParse(source), FirstAt: at, LastSeenAt: at, Online: true, CheckAt: at.Add(time.Hour)}
+	for i := range 5 {
+		at := at.Add(time.Duration(i-4) * time.Minute)
+		h.Pulse.Hear(at, at)
+	}
+	h.Powers[telemetry.SolarPowerWatts] = watts
+	if _, err := book.Hear(t.Context(), []device.Heard{h}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // serve starts a whole server on the stores.
 func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) restapi.Site {
 	t.Helper()
@@ -239,6 +258,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		Sources: s.sources, Credentials: s.credentials, Sealer: sealer, Presence: s.presence, Transactions: s.transactions, Outbox: s.outbox,
 		Feed: s.feed, Audit: s.audit, Clock: clock, Random: rand.Reader,
 	})
+	knocks := devices.NewAttempts()
 	cfg := httpapi.Defaults()
 	cfg.PublicURL, cfg.MQTTHost, cfg.MQTTPort, cfg.Version = publicURL, "mqtt.ampra.example", 8883, "test"
 	people := accounts.New(accounts.Config{}, accounts.Deps{
@@ -260,6 +280,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 			Sources: s.sources, Prices: s.prices, Zones: inUTC{}, Energies: noEnergies{}, Clock: clock, Random: rand.Reader,
 		}),
 		Energies:    energies(s, archive, clock),
+		Devices:     devices.New(devices.Deps{Sources: s.sources, Statuses: s.devices, Fleet: s.devices, Attempts: knocks, Clock: clock}),
 		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
 		Settings:    decided.settings,
 		Imports:     filed.imports, Jobs: filed.jobs, Spool: filed.spool, Zones: decided.settings, Sheet: workbook,
@@ -289,6 +310,8 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 	return restapi.Site{
 		URL: "http://" + listener.Addr().String(), PublicURL: publicURL, MQTTHost: "mqtt.ampra.example", MQTTPort: 8883,
 		Logs: logged.String, Advance: func(d time.Duration) { clock.Advance(d) }, Now: clock.Now,
+		Hear:  func(t *testing.T, source string, at time.Time, watts *float64) { hear(t, s.devices, source, at, watts) },
+		Knock: func(a device.Attempt) { knocks.Note(a) },
 		PutLetter: func(t *testing.T, source string, payload []byte, received, signed time.Time) {
 			t.Helper()
 			err := letters.Put(t.Context(), telemetry.DeadLetter{
