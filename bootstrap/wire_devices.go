@@ -15,7 +15,7 @@ import (
 
 // How often it is written down who was heard, and silence is looked for.
 const (
-	heardInterval   = 30 * time.Second
+	heardInterval   = 2 * time.Second // of new ones; all at every fifteenth
 	silenceInterval = 10 * time.Second
 )
 

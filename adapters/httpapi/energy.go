@@ -75,7 +75,7 @@ func (n NowDto) MarshalJSONTo(enc *jsontext.Encoder) error {
 	w := writer{enc: enc}
 	w.token(jsontext.BeginObject)
 	for f, m := range n {
-		w.name(telemetry.Field(f).Info().Name) //nolint:gosec // a field's number
+		w.name(telemetry.Field(f).Info().Name)
 		if m == nil {
 			w.token(jsontext.Null)
 			continue

@@ -132,7 +132,7 @@ func (d *Devices) Overview(ctx context.Context, owner uuid.UUID) (device.Overvie
 	columns := []string{"solar_watts", "ac_watts", "grid_watts", "load_watts", "battery_watts"}
 	query := "select coalesce(d.state, 'unknown'), count(*)"
 	for _, c := range columns {
-		query += ", coalesce(sum(d." + c + "), 0), count(d." + c + ")"
+		query += ", coalesce(sum(d." + c + "), 0), count(d." + c + ")" //nolint:modernize // a short list
 	}
 	rows, err := d.db.reader(ctx).QueryContext(ctx, query+` from sun_sources as s left join device_states as d on d.source_id = s.id
 		where s.owner_id = ? group by 1`, owner)

@@ -137,7 +137,7 @@ func (s *Settings) Sites(ctx context.Context, sources []uuid.UUID) ([]sunsource.
 	err := s.db.reader(ctx).NewSelect().TableExpr("sun_sources as s").
 		ColumnExpr("s.id as source_id, s.latitude, s.longitude, st.time_zone, coalesce(st.meter, '') as meter, st.payload_profile, st.payload_overrides").
 		Join("left join source_settings as st on st.source_id = s.id").
-		Where("s.id in (?)", bun.In(sources)).Scan(ctx, &rows)
+		Where("s.id in (?)", bun.In(sources)).Scan(ctx, &rows) //nolint:staticcheck // as in the other files here
 	if err != nil {
 		return nil, fmt.Errorf("reading sources' settings: %w", translate(err))
 	}

@@ -43,8 +43,9 @@ func ClockDetail(off time.Duration) string {
 	if off < 0 {
 		way, off = "behind", -max(off, -math.MaxInt64)
 	}
+	off = min(off, math.MaxInt64-time.Hour) // room to round
 	const day = 24 * time.Hour
-	number, unit := int64(off/time.Minute), "minute"
+	number, unit := int64((off+time.Minute/2-1)/time.Minute), "minute"
 	switch {
 	case off >= 730*day:
 		number, unit = int64(off/(365*day)), "year"

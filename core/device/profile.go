@@ -44,7 +44,7 @@ func (p *profile) hear(at time.Time) {
 		}
 	}
 	share := &p.share[now%slots]
-	*share += uint8((255 - uint16(*share) + 7) / 8) //nolint:gosec // at most what is missing to 255
+	*share += uint8((255 - uint16(*share) + 7) / 8)
 	p.last = now
 }
 

@@ -96,7 +96,7 @@ func (s *Service) until(ctx context.Context, id uuid.UUID, to time.Time) (time.T
 	if err != nil {
 		return time.Time{}, err
 	}
-	for i := len(later) - 1; i >= 0; i-- {
+	for i := len(later) - 1; i >= 0; i-- { //nolint:modernize // a short list
 		if !later[i].Since.Before(to) {
 			return later[i].Since, nil
 		}

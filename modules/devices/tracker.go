@@ -6,6 +6,7 @@ package devices
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +30,9 @@ const (
 	// nothing can be said of who is silent.
 	behind    = 30 * time.Second
 	lastFlush = 5 * time.Second
-	loadPart  = 5000
+	// wholly is at how many ticks all are written down.
+	wholly   = 15
+	loadPart = 5000
 )
 
 // TrackerDeps are what a Tracker stands on.
@@ -154,16 +157,21 @@ func (k *tracked) measure(r *telemetry.Reading) {
 	}
 }
 
-// Run flushes at each tick until ctx ends, and once more then.
+// Run flushes until ctx ends, and once more then: at each tick those who were not
+// heard for long, so that they are seen to come, and all at every wholly-th.
 func (t *Tracker) Run(ctx context.Context, tick <-chan time.Time) error {
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
 			defer cancel()
 			return t.Flush(last)
 		case <-tick:
-			if err := t.Flush(ctx); err != nil && ctx.Err() == nil {
+			flush := t.FlushNew
+			if n%wholly == 0 {
+				flush = t.Flush
+			}
+			if err := flush(ctx); err != nil && ctx.Err() == nil {
 				t.d.Failed(err)
 			}
 		}
@@ -174,15 +182,12 @@ func (t *Tracker) Run(ctx context.Context, tick <-chan time.Time) error {
 // written is kept.
 func (t *Tracker) Flush(ctx context.Context) error {
 	began := t.d.Clock.Now()
-	if err := t.load(ctx); err != nil {
+	if _, err := t.load(ctx); err != nil {
 		return err
 	}
 	heard := t.take(began)
-	changes, err := t.d.Book.Hear(ctx, heard)
-	t.tell(ctx, changes)
-	if err != nil {
-		t.keep(heard)
-		return fmt.Errorf("noting who was heard: %w", err)
+	if err := t.write(ctx, heard); err != nil {
+		return err
 	}
 	if since, ok := t.listening(began); ok {
 		if err := t.d.Book.Listening(ctx, device.Listener{Process: t.d.Process, Since: since, HeardAt: began}); err != nil {
@@ -193,9 +198,43 @@ func (t *Tracker) Flush(ctx context.Context) error {
 	return nil
 }
 
+// FlushNew is Flush for those alone who are new here.
+func (t *Tracker) FlushNew(ctx context.Context) error {
+	began := t.d.Clock.Now()
+	fresh, err := t.load(ctx)
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	var heard []device.Heard
+	t.mu.Lock()
+	for _, id := range fresh {
+		if known := t.heard[id]; known != nil && known.dirty {
+			heard = append(heard, known.heard(id, began))
+			known.dirty = false
+		}
+	}
+	t.mu.Unlock()
+	if err := t.write(ctx, heard); err != nil {
+		return err
+	}
+	t.d.Flushed(len(heard), t.d.Clock.Now().Sub(began))
+	return nil
+}
+
+// write stores who was heard, and tells who came back.
+func (t *Tracker) write(ctx context.Context, heard []device.Heard) error {
+	changes, err := t.d.Book.Hear(ctx, heard)
+	t.tell(ctx, changes)
+	if err != nil {
+		t.keep(heard)
+		return fmt.Errorf("noting who was heard: %w", err)
+	}
+	return nil
+}
+
 // load reads the pulses of sources that are new here, and has them learn what was
-// heard meanwhile.
-func (t *Tracker) load(ctx context.Context) error {
+// heard meanwhile. It returns them.
+func (t *Tracker) load(ctx context.Context) ([]uuid.UUID, error) {
 	t.mu.Lock()
 	var fresh []uuid.UUID
 	for id, known := range t.heard {
@@ -204,12 +243,10 @@ func (t *Tracker) load(ctx context.Context) error {
 		}
 	}
 	t.mu.Unlock()
-	for len(fresh) > 0 {
-		part := fresh[:min(len(fresh), loadPart)]
-		fresh = fresh[len(part):]
+	for part := range slices.Chunk(fresh, loadPart) {
 		stored, err := t.d.Book.Load(ctx, part)
 		if err != nil {
-			return fmt.Errorf("reading what is known of devices: %w", err)
+			return nil, fmt.Errorf("reading what is known of devices: %w", err)
 		}
 		t.mu.Lock()
 		for _, s := range stored {
@@ -229,7 +266,7 @@ func (t *Tracker) load(ctx context.Context) error {
 		}
 		t.mu.Unlock()
 	}
-	return nil
+	return fresh, nil
 }
 
 // take returns what is to be written, and forgets who has not been heard for long.

@@ -221,7 +221,7 @@ func deviceSwept(t *testing.T, r Records) {
 	r.listen(t, instantOf(1990), check.Add(time.Second))
 	changes, due := r.sweep(t, check.Add(time.Minute), s.ID, late)
 	wantSame(t, changes, []device.Change{{SourceID: s.ID, State: device.Late, Since: check.Add(time.Second), Was: device.Online}})
-	if len(due) != 1 || due[0].Status.Pulse != h.Pulse || due[0].State != device.Online || !due[0].Listening.Equal(instantOf(1990)) ||
+	if len(due) != 1 || due[0].Status.Pulse != h.Pulse || due[0].State != device.Online || !due[0].Listening.Equal(instantOf(1990)) || //nolint:staticcheck // says which of the two is meant
 		!due[0].AsOf.Equal(check.Add(time.Second)) || due[0].Site != (device.Site{Latitude: *s.Latitude, Longitude: *s.Longitude, Known: true}) {
 		t.Errorf("due is %+v", due)
 	}
