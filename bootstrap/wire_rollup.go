@@ -39,7 +39,7 @@ func (a *App) wireRollup(ctx context.Context, h *house) error {
 	if !a.cfg.Has(RoleWriter) {
 		return nil
 	}
-	counts := a.metrics.Rollups(h.rollups)
+	counts := a.metrics.Rollups(h.rollups) //nolint:contextcheck // the store is ready before anything asks
 	failed := func(err error) {
 		a.log.WarnContext(ctx, "rolling up readings failed, it will be tried again", "error", err)
 	}

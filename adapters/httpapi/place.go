@@ -21,7 +21,7 @@ const (
 
 // placeText is a place in a list as a cursor: it says in which order it is one.
 func placeText(query device.Query, p device.Place) string {
-	b := []byte{placeVersion, byte(slices.Index(device.Sorts(), query.Sort)), 0}
+	b := []byte{placeVersion, byte(slices.Index(device.Sorts(), query.Sort)), 0} //nolint:gosec // small numbers
 	if query.Descending {
 		b[2] = 1
 	}

@@ -240,13 +240,13 @@ func (c *call) putSettings() error {
 
 // UnderstoodDto is what a sample would come to.
 type UnderstoodDto struct {
-	Problem      *string               `json:"problem" description:"why the sample is refused as a whole, or null"`
-	Format       *string               `json:"format" description:"the vendor or format that was recognised; null for canonical names and for general rules alone"`
-	Readings     []UnderstoodReadingDto   `json:"readings"`
-	Rejected     []WebhookRejectionDto `json:"rejected"`
-	Warnings     []WebhookWarningDto   `json:"warnings"`
-	DroppedExtra int                   `json:"droppedExtra" description:"how many names were beyond the limits of extra"`
-	Settings     SettingsDto           `json:"settings" description:"those by which it was read"`
+	Problem      *string                `json:"problem" description:"why the sample is refused as a whole, or null"`
+	Format       *string                `json:"format" description:"the vendor or format that was recognised; null for canonical names and for general rules alone"`
+	Readings     []UnderstoodReadingDto `json:"readings"`
+	Rejected     []WebhookRejectionDto  `json:"rejected"`
+	Warnings     []WebhookWarningDto    `json:"warnings"`
+	DroppedExtra int                    `json:"droppedExtra" description:"how many names were beyond the limits of extra"`
+	Settings     SettingsDto            `json:"settings" description:"those by which it was read"`
 }
 
 // UnderstoodReadingDto is a reading with the rules by which it came.

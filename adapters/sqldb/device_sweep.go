@@ -3,7 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
+	"encoding/json" //nolint:depguard // our own text, written here
 	"errors"
 	"fmt"
 	"time"

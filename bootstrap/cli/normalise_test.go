@@ -24,7 +24,8 @@ func TestNormaliseSaysWhatItUnderstoodAndWhy(t *testing.T) {
 		want []string
 	}{
 		"a vendor's payload, with its local time": {
-			[]string{"--zone", "Europe/Berlin", grott}, ExitOK,
+			[]string{"--zone", "Europe/Berlin", grott},
+			ExitOK,
 			[]string{"format: grott", "2026-06-14T10:00:05.000Z", "solarPowerWatts", "1234.5", "values.pvpowerin", "no rule"},
 		},
 		"without a zone":            {[]string{grott}, ExitOK, []string{"warning 0: time is a local time without a zone"}},

@@ -30,8 +30,12 @@ func TestSilenceMakesADeviceLateAndThenOffline(t *testing.T) {
 		after time.Duration
 		want  device.State
 	}{
-		{0, device.Online}, {14 * time.Minute, device.Online}, {15 * time.Minute, device.Late}, {44 * time.Minute, device.Late},
-		{45 * time.Minute, device.Offline}, {100 * time.Hour, device.Offline},
+		{0, device.Online},
+		{14 * time.Minute, device.Online},
+		{15 * time.Minute, device.Late},
+		{44 * time.Minute, device.Late},
+		{45 * time.Minute, device.Offline},
+		{100 * time.Hour, device.Offline},
 	} {
 		if got := state(&p, last.Add(c.after), device.Site{}); got != c.want {
 			t.Errorf("after %s it is %s, want %s", c.after, got, c.want)

@@ -297,8 +297,8 @@ func (rig RollupsRig) rolled(t *testing.T, source uuid.UUID, day int32) rollup.D
 	t.Helper()
 	rig.raise(t, settled, rollup.Mark{SourceID: source, Day: day, Slot: 1})
 	return rollup.Day{
-		SourceID: source, Day: day, Through: rollup.Start(day) + 345, Before: rollup.DigestOf([]byte{byte(day)}),
-		State: []byte("state"), Energy: bytes.Repeat([]byte{0, 255, byte(day)}, 500), Minutes: bytes.Repeat([]byte{1}, 9000), Hours: []byte{},
+		SourceID: source, Day: day, Through: rollup.Start(day) + 345, Before: rollup.DigestOf([]byte{byte(day)}), //nolint:gosec // small numbers
+		State: []byte("state"), Energy: bytes.Repeat([]byte{0, 255, byte(day)}, 500), Minutes: bytes.Repeat([]byte{1}, 9000), Hours: []byte{}, //nolint:gosec // small numbers
 	}
 }
 

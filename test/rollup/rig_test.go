@@ -1,4 +1,4 @@
-// Package rollup_test tries roll-ups with the writer that marks days for them.
+// Package rollup tries roll-ups with the writer that marks days for them.
 package rollup_test
 
 import (

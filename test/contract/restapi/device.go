@@ -63,7 +63,7 @@ func (s *suite) wasHeard(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, status[name], want)
 		}
 	}
-	if seen, err := time.Parse(time.RFC3339, status["lastSeenAt"].(string)); err != nil || !seen.Equal(at) {
+	if seen, err := time.Parse(time.RFC3339, status["lastSeenAt"].(string)); err != nil || !seen.Equal(at) { //nolint:errcheck // checked by its kind
 		t.Errorf("it was seen at %v, want %v", status["lastSeenAt"], at)
 	}
 	changes, _ := status["changes"].([]any)
@@ -97,8 +97,10 @@ func (s *suite) fleet(t *testing.T) {
 	p := s.newUser(t, "User")
 	group := p.newGroup(t, "South")
 	for _, one := range []object{
-		{"name": "Äpfel", "installedCapacityWatts": 300, "powerGroupId": group}, {"name": "birnen", "description": "am Südhang"},
-		{"name": "Čerešne", "installedCapacityWatts": 100}, {"name": "Zwetschgen", "installedCapacityWatts": 200, "powerGroupId": group},
+		{"name": "Äpfel", "installedCapacityWatts": 300, "powerGroupId": group},
+		{"name": "birnen", "description": "am Südhang"},
+		{"name": "Čerešne", "installedCapacityWatts": 100},
+		{"name": "Zwetschgen", "installedCapacityWatts": 200, "powerGroupId": group},
 	} {
 		if s.site.Advance != nil {
 			s.site.Advance(time.Second) // or all are of one moment
@@ -169,7 +171,7 @@ func (s *suite) overview(t *testing.T) {
 	p := s.newUser(t, "User")
 	none := p.get(t, "/api/overview")
 	none.want(t, 200)
-	if got := none.object(t); got["sources"] != 0.0 || len(got["silent"].([]any)) != 0 || got["now"].(object)["solarPowerWatts"] != nil {
+	if got := none.object(t); got["sources"] != 0.0 || len(got["silent"].([]any)) != 0 || got["now"].(object)["solarPowerWatts"] != nil { //nolint:errcheck // checked by its kind
 		t.Errorf("of nothing it is %s", none.body)
 	}
 	one, two := p.newSource(t, "MQTT"), p.newSource(t, "MQTT")

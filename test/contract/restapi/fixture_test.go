@@ -275,7 +275,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		}),
 		Credentials: keys,
 		Groups:      powergroups.New(powergroups.Deps{Groups: s.groups, Clock: clock, Random: rand.Reader}),
-		Telemetry:   query.New(query.Deps{Sources: s.sources, Archive: archive}),
+		Telemetry:   query.New(query.Deps{Sources: s.sources, Archive: archive}), //nolint:exhaustruct_v5 // the others are for what is not used here
 		Tariffs: tariffs.New(tariffs.Deps{
 			Sources: s.sources, Prices: s.prices, Zones: inUTC{}, Energies: noEnergies{}, Clock: clock, Random: rand.Reader,
 		}),
