@@ -1,7 +1,6 @@
 package devices
 
 import (
-	"container/list"
 	"slices"
 	"sync"
 
@@ -20,36 +19,39 @@ const (
 // Attempts keeps in memory how devices knocked in vain.
 type Attempts struct {
 	mu      sync.Mutex
-	order   *list.List // of *knocks, the latest first
-	sources map[uuid.UUID]*list.Element
+	sources map[uuid.UUID]*knocks
+	ring    knocks // begins and ends the ring: next is who knocked last, before is who has been quiet for longest
 }
 
 type knocks struct {
-	source uuid.UUID
-	last   []device.Attempt // in order, at most keptAttempts
+	source       uuid.UUID
+	last         []device.Attempt // in order, at most keptAttempts
+	before, next *knocks
 }
 
 // NewAttempts returns an empty Attempts.
 func NewAttempts() *Attempts {
-	return &Attempts{order: list.New(), sources: map[uuid.UUID]*list.Element{}}
+	a := &Attempts{sources: map[uuid.UUID]*knocks{}}
+	a.ring.before, a.ring.next = &a.ring, &a.ring
+	return a
 }
 
 // Note keeps an attempt.
 func (a *Attempts) Note(attempt device.Attempt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	known := a.sources[attempt.SourceID]
-	if known == nil {
+	k := a.sources[attempt.SourceID]
+	if k == nil {
 		if len(a.sources) >= keptSources {
-			oldest := a.order.Back()
-			delete(a.sources, oldest.Value.(*knocks).source) //nolint:forcetypeassert // nothing else is in it
-			a.order.Remove(oldest)
+			a.drop(a.ring.before)
 		}
-		known = a.order.PushFront(&knocks{source: attempt.SourceID})
-		a.sources[attempt.SourceID] = known
+		k = &knocks{source: attempt.SourceID}
+		a.sources[attempt.SourceID] = k
+	} else {
+		k.leave()
 	}
-	a.order.MoveToFront(known)
-	k := known.Value.(*knocks) //nolint:forcetypeassert // nothing else is in it
+	k.before, k.next = &a.ring, a.ring.next
+	k.before.next, k.next.before = k, k
 	if len(k.last) == keptAttempts {
 		k.last = slices.Delete(k.last, 0, 1)
 	}
@@ -60,11 +62,11 @@ func (a *Attempts) Note(attempt device.Attempt) {
 func (a *Attempts) List(source uuid.UUID) []device.Attempt {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	known := a.sources[source]
-	if known == nil {
+	k := a.sources[source]
+	if k == nil {
 		return nil
 	}
-	last := slices.Clone(known.Value.(*knocks).last) //nolint:forcetypeassert // nothing else is in it
+	last := slices.Clone(k.last)
 	slices.Reverse(last)
 	return last
 }
@@ -73,8 +75,15 @@ func (a *Attempts) List(source uuid.UUID) []device.Attempt {
 func (a *Attempts) Forget(source uuid.UUID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if known := a.sources[source]; known != nil {
-		a.order.Remove(known)
-		delete(a.sources, source)
+	if k := a.sources[source]; k != nil {
+		a.drop(k)
 	}
 }
+
+func (a *Attempts) drop(k *knocks) {
+	k.leave()
+	delete(a.sources, k.source)
+}
+
+// leave takes it out of the ring.
+func (k *knocks) leave() { k.before.next, k.next.before = k.next, k.before }

@@ -151,7 +151,7 @@ func (k *tracked) wait(a arrival) {
 func (k *tracked) measure(r *telemetry.Reading) {
 	at := r.Timestamp.UnixMilli()
 	for f := range k.powers {
-		if watts, ok := r.Values.Get(telemetry.Field(f)); ok && at >= k.powerAt[f] { //nolint:gosec // a few
+		if watts, ok := r.Values.Get(telemetry.Field(f)); ok && at >= k.powerAt[f] {
 			k.powers[f], k.powerAt[f] = &watts, at
 		}
 	}
