@@ -347,7 +347,10 @@ func (a *App) wireHTTP(h *house, version string) error {
 		Groups: powergroups.New(powergroups.Deps{
 			Groups: sqldb.NewPowerGroups(h.db), Clock: systemClock(), Random: rand.Reader,
 		}),
-		Telemetry:   query.New(query.Deps{Sources: sqldb.NewSunSources(h.db), Archive: h.archive}), //nolint:exhaustruct_v5 // the others are for what is not used here
+		Telemetry: query.New(query.Deps{
+			Sources: sqldb.NewSunSources(h.db), Archive: h.archive, Days: h.energies, Zones: h.settings, Clock: systemClock(),
+			Kept: query.Kept{Raw: a.cfg.Retention, Minutes: 0},
+		}),
 		Tariffs:     tariffUseCases(h),
 		Energies:    h.energies,
 		Devices:     h.devices,

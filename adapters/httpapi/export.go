@@ -136,15 +136,7 @@ func (c *call) rawTable(id uuid.UUID, zone *time.Location) (table, error) {
 
 // seriesTable is a chart: for each field its least, greatest, mean and last value.
 func (c *call) seriesTable(id uuid.UUID, zone *time.Location) (table, error) {
-	ask := query.SeriesAsk{
-		From: c.moment("from", zone), To: c.moment("to", zone),
-		Points: c.number("points", query.MaxPoints, 1, query.MaxPoints, fmt.Sprintf("must be between 1 and %d", query.MaxPoints)),
-	}
-	if names, _ := c.param("fields"); names != "" {
-		ask.Fields = strings.Split(names, ",")
-	}
-	ask.Unreadable = c.wrong
-	chart, err := c.s.d.Telemetry.Series(c.ctx, c.who(), id, ask)
+	chart, err := c.s.d.Telemetry.Series(c.ctx, c.who(), id, c.seriesAsk(zone, query.MaxPoints))
 	if err != nil {
 		return nil, err
 	}

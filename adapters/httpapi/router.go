@@ -93,6 +93,7 @@ func routes() []Route {
 
 		{get, "/api/sunsources/{id}/telemetry", user, Read, withToken, tagTelemetry, (*call).listTelemetry, docListTelemetry},
 		{get, "/api/sunsources/{id}/telemetry/latest", user, Read, withToken, tagTelemetry, (*call).latestTelemetry, docLatestTelemetry},
+		{get, "/api/sunsources/{id}/telemetry/series", user, Read, withToken, tagTelemetry, (*call).telemetrySeries, docTelemetrySeries},
 		{get, "/api/sunsources/{id}/dead-letters", user, Read, withToken, tagTelemetry, (*call).listDeadLetters, docListDeadLetters},
 		{del, "/api/sunsources/{id}/dead-letters", user, Write, withToken, tagTelemetry, (*call).deleteDeadLetters, docDeleteDeadLetters},
 		{post, "/api/sunsources/{id}/dead-letters/replay", user, Write, withToken, tagTelemetry, (*call).replayDeadLetters, docReplayDeadLetters},

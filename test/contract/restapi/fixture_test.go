@@ -246,7 +246,9 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct := writer.NewDirect(writer.DirectConfig{Queue: 100, Batch: 5000, FlushTime: time.Second}, writer.NewStore(archive, registry, s.feed))
+	days, store := &fake.Rollups{Clock: clock}, writer.NewStore(archive, registry, s.feed)
+	store.Marking(writer.NewMarker(15*time.Minute, days, clock, clock))
+	direct := writer.NewDirect(writer.DirectConfig{Queue: 100, Batch: 5000, FlushTime: time.Second}, store)
 	letters := &fake.LetterStore{}
 	decided := settingsOf(t, s, s.settings, s.explanations, clock)
 	intake := ingest.New(ingest.Deps{
@@ -259,6 +261,7 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		Feed: s.feed, Audit: s.audit, Clock: clock, Random: rand.Reader,
 	})
 	knocks := devices.NewAttempts()
+	rolled := energies(s, days, archive, clock)
 	cfg := httpapi.Defaults()
 	cfg.PublicURL, cfg.MQTTHost, cfg.MQTTPort, cfg.Version = publicURL, "mqtt.ampra.example", 8883, "test"
 	people := accounts.New(accounts.Config{}, accounts.Deps{
@@ -275,11 +278,13 @@ func serve(t *testing.T, publicURL string, open func(log *slog.Logger) stores) r
 		}),
 		Credentials: keys,
 		Groups:      powergroups.New(powergroups.Deps{Groups: s.groups, Clock: clock, Random: rand.Reader}),
-		Telemetry:   query.New(query.Deps{Sources: s.sources, Archive: archive}), //nolint:exhaustruct_v5 // the others are for what is not used here
+		Telemetry: query.New(query.Deps{
+			Sources: s.sources, Archive: archive, Days: rolled, Zones: decided.settings, Clock: clock, Kept: query.Kept{Raw: 0, Minutes: 0},
+		}),
 		Tariffs: tariffs.New(tariffs.Deps{
 			Sources: s.sources, Prices: s.prices, Zones: inUTC{}, Energies: noEnergies{}, Clock: clock, Random: rand.Reader,
 		}),
-		Energies:    energies(s, archive, clock),
+		Energies:    rolled,
 		Devices:     devices.New(devices.Deps{Sources: s.sources, Statuses: s.devices, Fleet: s.devices, Attempts: knocks, Clock: clock}),
 		DeadLetters: deadletters.New(deadletters.Deps{Sources: s.sources, Letters: letters, Ingest: intake}),
 		Settings:    decided.settings,

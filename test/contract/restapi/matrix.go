@@ -35,6 +35,7 @@ func access() map[string]row {
 		"POST /api/sunsources/{id}/settings/preview":    {401, 200, 404, 0, 403, 200},
 		"GET /api/sunsources/{id}/telemetry":            {401, 200, 404, 0, 200, 200},
 		"GET /api/sunsources/{id}/telemetry/latest":     {401, 204, 404, 0, 204, 204},
+		"GET /api/sunsources/{id}/telemetry/series":     {401, 200, 404, 0, 200, 200},
 		"GET /api/live":                                 {401, 200, 200, 0, 200, 200},
 		"GET /api/sunsources/{id}/live":                 {401, 200, 404, 0, 200, 200},
 

@@ -31,7 +31,7 @@ func (s *suite) paths(t *testing.T) {
 	} {
 		for _, path := range []string{
 			sourcePath(bad), sourcePath(bad) + "/webhook-url", sourcePath(bad) + "/credentials", sourcePath(bad) + "/telemetry",
-			sourcePath(bad) + "/telemetry/latest", sourcePath(bad) + "/dead-letters", lettersPath(id) + "/" + bad, groupPath(bad),
+			sourcePath(bad) + "/telemetry/latest", sourcePath(bad) + "/telemetry/series", sourcePath(bad) + "/dead-letters", lettersPath(id) + "/" + bad, groupPath(bad),
 		} {
 			p.get(t, path).want(t, 404)
 		}

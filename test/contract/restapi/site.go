@@ -71,6 +71,7 @@ func REST(t *testing.T, open Open) {
 		{"telemetry", s.telemetry},
 		{"dead letters", s.deadLetters},
 		{"imports", s.imports},
+		{"charts", s.series},
 		{"exports", s.exports},
 		{"settings", s.settings},
 		{"the clock", s.clock},
