@@ -78,9 +78,12 @@ type Config struct {
 
 	Imports Imports `embed:""`
 
-	Retention    time.Duration `name:"retention" help:"How long readings are kept, e.g. 90d; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
-	Registration string        `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
-	Roles        []Role        `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
+	Retention        time.Duration `name:"retention" help:"How long readings are kept, e.g. 90d; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
+	RetentionMinutes time.Duration `name:"retention-minutes" help:"How long the slots of five minutes are kept that readings are drawn from once they are deleted; 0 keeps them for ever." default:"730d" placeholder:"DURATION"`
+	RetentionHours   time.Duration `name:"retention-hours" help:"How long hours are kept, and energies with them; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
+
+	Registration string `help:"Who may register after the first account: closed or open." default:"closed" placeholder:"MODE"`
+	Roles        []Role `help:"What this process does: api, ingest, writer, broker, separated by commas." default:"api,ingest,writer,broker" placeholder:"ROLE"`
 
 	RollupEvery time.Duration `name:"rollup-every" help:"How often the days that readings were written to are rolled up; the latest two to three such periods are read anew by each question." default:"15m" placeholder:"DURATION"`
 
@@ -196,8 +199,6 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return wrong("kafka-replication", strconv.Itoa(c.KafkaReplication), "1 to 100")
 	case c.MQTTConnections < 1 || c.MQTTConnections > 64:
 		return wrong("mqtt-connections", strconv.Itoa(c.MQTTConnections), "1 to 64")
-	case c.Retention < 0 || (c.Retention > 0 && c.Retention < time.Hour):
-		return wrong("retention", DurationText(c.Retention), "0 (for ever) or at least 1h")
 	case c.DeadLetterRetention < 0 || (c.DeadLetterRetention > 0 && c.DeadLetterRetention < time.Hour):
 		return wrong("dead-letter-retention", DurationText(c.DeadLetterRetention), "0 (until newer ones push it out) or at least 1h")
 	}
@@ -208,6 +209,9 @@ func (c *Config) checkRest(wrong func(setting, got, want string) error) error {
 		return err
 	}
 	if err := c.Imports.check(wrong); err != nil {
+		return err
+	}
+	if err := c.checkRetention(wrong); err != nil {
 		return err
 	}
 	if err := c.checkRollup(wrong); err != nil {
