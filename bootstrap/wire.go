@@ -349,7 +349,7 @@ func (a *App) wireHTTP(h *house, version string) error {
 		}),
 		Telemetry: query.New(query.Deps{
 			Sources: sqldb.NewSunSources(h.db), Archive: h.archive, Days: h.energies, Zones: h.settings, Clock: systemClock(),
-			Kept: query.Kept{Raw: a.cfg.Retention, Minutes: 0},
+			Kept: query.Kept{Raw: a.cfg.Retention, Minutes: a.cfg.RetentionMinutes},
 		}),
 		Tariffs:     tariffUseCases(h),
 		Energies:    h.energies,
