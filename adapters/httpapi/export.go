@@ -52,18 +52,11 @@ const (
 type table func(ctx context.Context, to Rows) error
 
 func (c *call) exportFile() error {
-	id, err := c.id()
+	source, zone, err := c.site()
 	if err != nil {
 		return err
 	}
-	source, err := c.s.d.Sources.Get(c.ctx, c.who(), id, false)
-	if err != nil {
-		return err
-	}
-	zone, _, err := c.s.d.Zones.Zone(c.ctx, source.SunSource)
-	if err != nil {
-		return fmt.Errorf("finding the site's time zone: %w", err)
-	}
+	id := source.ID
 	format, what := c.choice("format", formatCSV, formatXLSX), c.choice("what", exportRaw, exportSeries, exportEnergy)
 	var rows table
 	switch what {
@@ -78,6 +71,24 @@ func (c *call) exportFile() error {
 		return err
 	}
 	return c.sendTable(source.Name, what, format, zone, rows)
+}
+
+// site returns the source that the path names, one of the caller's, and the time
+// zone there.
+func (c *call) site() (sunsource.SunSource, *time.Location, error) {
+	id, err := c.id()
+	if err != nil {
+		return sunsource.SunSource{}, nil, err
+	}
+	source, err := c.s.d.Sources.Get(c.ctx, c.who(), id, false)
+	if err != nil {
+		return sunsource.SunSource{}, nil, err
+	}
+	zone, _, err := c.s.d.Zones.Zone(c.ctx, source.SunSource)
+	if err != nil {
+		return sunsource.SunSource{}, nil, fmt.Errorf("finding the site's time zone: %w", err)
+	}
+	return source.SunSource, zone, nil
 }
 
 // moment reads a parameter that is a time with an offset, or a date or a time of

@@ -78,20 +78,12 @@ func (SeriesValuesDto) JSONSchema() (jsonschema.Schema, error) {
 }
 
 func (c *call) telemetrySeries() error {
-	id, err := c.id()
+	source, zone, err := c.site()
 	if err != nil {
 		return err
-	}
-	source, err := c.s.d.Sources.Get(c.ctx, c.who(), id, false)
-	if err != nil {
-		return err
-	}
-	zone, _, err := c.s.d.Zones.Zone(c.ctx, source.SunSource)
-	if err != nil {
-		return fmt.Errorf("finding the site's time zone: %w", err)
 	}
 	ask := c.seriesAsk(zone, query.DefaultPoints)
-	chart, err := c.s.d.Telemetry.Series(c.ctx, c.who(), id, ask)
+	chart, err := c.s.d.Telemetry.Series(c.ctx, c.who(), source.ID, ask)
 	if err != nil {
 		return err
 	}
