@@ -51,7 +51,11 @@ func (a *App) wireRollup(ctx context.Context, h *house) error {
 		Rolled: func(one rollups.Rolled) { counts.Rolled(one.Readings, one.Refolded, one.Took) },
 	})
 	a.parts.add("roll-ups", 15*time.Second, roller.Run)
-	rebuild := rollups.NewRebuild(rebuildDeps(h, func(uuid.UUID, int) {}))
+	deps := rebuildDeps(h, func(uuid.UUID, int) {})
+	if h.mongo != nil {
+		deps.Blank = h.mongo.Blank
+	}
+	rebuild := rollups.NewRebuild(deps)
 	a.parts.add("roll-ups of what was there", 10*time.Second, func(ctx context.Context) error {
 		err := rebuild.Backfill(ctx, rollupRetry, failed)
 		<-ctx.Done() // a part that ends by itself has failed

@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,27 @@ func (a *Archive) History(ctx context.Context, query telemetry.Span) ([]telemetr
 		return nil, fmt.Errorf("reading history: %w", err)
 	}
 	return found, nil
+}
+
+// Blank reports whether there is no reading of any source.
+func (a *Archive) Blank(ctx context.Context) (bool, error) {
+	db, err := a.open()
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	defer cancel()
+	// The way that a row goes, so that none is missed.
+	for _, name := range []string{hotCollection, movingCollection, collection} {
+		err := db.Collection(name).FindOne(ctx, bson.D{}).Err()
+		if err == nil {
+			return false, nil
+		}
+		if !errors.Is(err, mongo.ErrNoDocuments) {
+			return false, fmt.Errorf("looking for a reading: %w", translate(err))
+		}
+	}
+	return true, nil
 }
 
 func sourceValue(source uuid.UUID) bson.Binary {

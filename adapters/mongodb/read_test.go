@@ -23,6 +23,18 @@ func TestALimitBelowOneIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnArchiveIsBlankUntilItsFirstReading(t *testing.T) {
+	t.Parallel()
+	archive := newArchive(t, nil)
+	if blank, err := archive.Blank(t.Context()); err != nil || !blank {
+		t.Errorf("a new archive is blank: %v, %v", blank, err)
+	}
+	write(t, archive, place(uuid.New(), 0, 1))
+	if blank, err := archive.Blank(t.Context()); err != nil || blank {
+		t.Errorf("an archive with a reading is blank: %v, %v", blank, err)
+	}
+}
+
 // A device that sends thousands of readings within a slot, or one moment without
 // end, must not cost more memory than what is asked for.
 func TestASlotOfManyReadingsIsCutAtTheLimit(t *testing.T) {

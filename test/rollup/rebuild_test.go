@@ -68,6 +68,29 @@ func TestReadingsThatWereThereBeforeRollUpsAreRolledUpOnce(t *testing.T) {
 	}
 }
 
+func TestAnArchiveWithoutReadingsIsNotAskedForEachSource(t *testing.T) {
+	t.Parallel()
+	for name, blank := range map[string]bool{"blank": true, "not blank": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig()
+			asked := 0
+			rebuild := service.NewRebuild(service.RebuildDeps{
+				Store: &r.store, Archive: &r.archive, All: known{uuid.New(), uuid.New()},
+				Blank: func(context.Context) (bool, error) { return blank, nil }, Progress: func(uuid.UUID, int) { asked++ },
+			})
+			for range 2 {
+				if err := rebuild.Backfill(t.Context(), time.Millisecond, func(err error) { t.Error(err) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := map[bool]int{true: 0, false: 2}[blank]; asked != want {
+				t.Errorf("%d sources were asked for, want %d", asked, want)
+			}
+		})
+	}
+}
+
 func TestARebuildOfSomeDaysRepairsThoseAlone(t *testing.T) {
 	t.Parallel()
 	r, source := newRig(), uuid.New()

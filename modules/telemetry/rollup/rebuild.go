@@ -22,6 +22,8 @@ type RebuildDeps struct {
 	Store   rollup.Store
 	Archive telemetry.Archive
 	All     AllSources
+	// Blank reports whether the archive has no reading at all; nil: nobody knows.
+	Blank func(ctx context.Context) (bool, error)
 	// Progress is told of each source whose days are marked, and how many they are.
 	Progress func(source uuid.UUID, days int)
 }
@@ -117,8 +119,24 @@ func (b *Rebuild) backfill(ctx context.Context) error {
 	if err != nil || done {
 		return err
 	}
-	if _, err := b.All(ctx, time.Time{}, time.Time{}); err != nil {
+	blank, err := b.blank(ctx)
+	if err != nil {
 		return err
 	}
+	if !blank {
+		if _, err := b.All(ctx, time.Time{}, time.Time{}); err != nil {
+			return err
+		}
+	}
 	return b.d.Store.Note(ctx, backfilled)
+}
+
+// blank reports whether it is known that there is nothing to mark: whoever writes
+// from now on marks for itself. A new installation with many sources would ask for
+// each of them else, while their devices begin to send.
+func (b *Rebuild) blank(ctx context.Context) (bool, error) {
+	if b.d.Blank == nil {
+		return false, nil
+	}
+	return b.d.Blank(ctx)
 }
