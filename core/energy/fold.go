@@ -6,6 +6,9 @@ type Folder struct {
 	day   Day
 	state State
 	now   int64 // the time of the sample that is added
+	// sealed is the day beside which late readings are folded; nil for a day of its
+	// own. See Fill.
+	sealed *sealed
 }
 
 // NewFolder begins the UTC day with this number. Before is the state after the
@@ -25,6 +28,9 @@ func Resume(day Day, at State) *Folder {
 // Result returns the digest of what was added and the state after it. The
 // folder may go on.
 func (f *Folder) Result() (Day, State) {
+	if f.sealed != nil {
+		return f.sealed.with(&f.day), f.sealed.after
+	}
 	return f.day.clone(), f.state
 }
 
@@ -33,6 +39,9 @@ func (f *Folder) Result() (Day, State) {
 func (f *Folder) Add(s Sample) {
 	start := f.day.start()
 	if s.At < start || s.At >= start+dayLong || f.state.at != 0 && s.At <= f.state.at {
+		return
+	}
+	if f.sealed != nil && !f.takes(&s) {
 		return
 	}
 	f.now = s.At
