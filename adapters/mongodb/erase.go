@@ -59,8 +59,12 @@ func erase(ctx context.Context, db *mongo.Database, source uuid.UUID) error {
 }
 
 // eraseMoved removes what is in the series.
-func eraseMoved(ctx context.Context, db *mongo.Database, source uuid.UUID) error {
-	_, err := db.Collection(collection).DeleteMany(ctx, bson.D{{Key: "meta.source", Value: sourceValue(source)}})
+func eraseMoved(ctx context.Context, db *mongo.Database, sources ...uuid.UUID) error {
+	values := make(bson.A, len(sources))
+	for i, source := range sources {
+		values[i] = sourceValue(source)
+	}
+	_, err := db.Collection(collection).DeleteMany(ctx, bson.D{{Key: "meta.source", Value: bson.D{{Key: "$in", Value: values}}}})
 	return err
 }
 

@@ -179,6 +179,9 @@ func TestErrorsAreSortedIntoPassingAndLasting(t *testing.T) {
 		"too large":         {mongo.CommandError{Code: 10334}, false, true},
 		"a bad value":       {mongo.WriteError{Code: 2}, false, true},
 		"stepping down":     {mongo.WriteError{Code: 189}, true, false},
+		"an unknown code":   {mongo.WriteError{Code: 256}, false, false},
+		"no geometry":       {mongo.WriteError{Code: 16755}, false, false},
+		"a double identity": {mongo.WriteError{Code: codeDuplicateKey}, false, false},
 		"the deadline":      {context.DeadlineExceeded, true, false},
 		"something unknown": {errors.New("broken pipe"), true, false},
 	} {

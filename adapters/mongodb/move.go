@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -130,16 +131,8 @@ func (r *round) run(ctx context.Context) error {
 // before it noted that or by one that has lost its lease, is harmless: queries
 // merge rows of one position.
 func (r *round) step(ctx context.Context) (more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.archive.cfg.Timeout)
-	defer cancel()
-	last, err := r.read(ctx)
+	last, err := r.pass(ctx)
 	if err != nil || last == nil {
-		return false, err
-	}
-	if err := r.between("read"); err != nil {
-		return false, err
-	}
-	if err := r.write(ctx); err != nil {
 		return false, err
 	}
 	if err := r.between("inserted"); err != nil {
@@ -149,7 +142,27 @@ func (r *round) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	r.from = last
-	return true, r.lease.note(ctx, bson.E{Key: "from", Value: last})
+	return true, r.note(ctx, bson.E{Key: "from", Value: last})
+}
+
+// note is the lease's, with a time of its own.
+func (r *round) note(ctx context.Context, fields ...bson.E) error {
+	ctx, cancel := context.WithTimeout(ctx, r.archive.cfg.Timeout)
+	defer cancel()
+	return r.lease.note(ctx, fields...)
+}
+
+// pass reads the next rows and writes them. It returns the last one's _id.
+func (r *round) pass(ctx context.Context) (last *bson.Binary, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.archive.cfg.Timeout)
+	defer cancel()
+	if last, err = r.read(ctx); err != nil || last == nil {
+		return nil, err
+	}
+	if err := r.between("read"); err != nil {
+		return nil, err
+	}
+	return last, r.write(ctx)
 }
 
 // read fetches the next rows and makes them rows of the series, without those of
@@ -213,58 +226,16 @@ func (r *round) write(ctx context.Context) error {
 	return nil
 }
 
-// refusedCollection keeps rows that the series refused.
-const refusedCollection = "readings_refused"
-
-func (r *round) refused(ctx context.Context, p place, why error) error {
-	id := idOf(p.source, p.ms)
-	row, err := r.lease.db.Collection(movingCollection).FindOne(ctx, bson.D{{Key: idField, Value: id.value()}}).Raw()
-	if err != nil {
-		return fmt.Errorf("keeping a refused reading: %w", err)
-	}
-	if _, err := r.lease.db.Collection(refusedCollection).InsertOne(ctx, row); err != nil && !hasCode(err, codeDuplicateKey) {
-		return fmt.Errorf("keeping a refused reading: %w", err)
-	}
-	r.log.ErrorContext(ctx, "the time series refuses a reading: it is kept in "+refusedCollection,
-		"source", uuid.UUID(p.source), "timestamp", time.UnixMilli(p.ms).UTC(), "error", why)
-	return nil
-}
-
-// eraseAgain deletes the readings of sources that were erased since the batch was
-// read: it may have brought them back.
-func (r *round) eraseAgain(ctx context.Context) error {
-	now, err := r.sources(ctx)
-	if err != nil {
-		return err
-	}
-	for source := range now {
-		if r.erased[source] {
-			continue
-		}
-		if err := eraseMoved(ctx, r.lease.db, source); err != nil {
-			return fmt.Errorf("erasing readings again: %w", err)
-		}
-	}
-	r.erased = now
-	return nil
-}
-
-func (r *round) sources(ctx context.Context) (map[uuid.UUID]bool, error) {
-	return erasedSources(ctx, r.lease.db)
-}
-
 // finish drops what was moved. It names the collection itself beside its name: a
 // mover that was stopped meanwhile must not drop what another has just begun with.
 func (r *round) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.archive.cfg.Timeout)
-	defer cancel()
 	// A mover that was killed between its insert and its look at what was erased
 	// may have left something.
-	for source := range maps.Keys(r.erased) {
-		if err := eraseMoved(ctx, r.lease.db, source); err != nil {
-			return fmt.Errorf("erasing readings again: %w", err)
-		}
+	if err := r.eraseAll(ctx, slices.Collect(maps.Keys(r.erased))); err != nil {
+		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.archive.cfg.Timeout)
+	defer cancel()
 	if err := r.between("emptied"); err != nil {
 		return err
 	}

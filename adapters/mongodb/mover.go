@@ -40,6 +40,8 @@ type mover struct {
 	batch   int
 	lease   time.Duration
 	poll    time.Duration
+	// mostRefused is how many rows may be kept aside.
+	mostRefused int64
 	// between is called between any two steps of a move, for tests.
 	between func(step string) error
 
@@ -52,7 +54,7 @@ type mover struct {
 func newMover(a *Archive) *mover {
 	return &mover{
 		archive: a, log: a.log, every: a.cfg.MoveEvery, rows: a.cfg.MoveRows, batch: a.cfg.BatchSize,
-		lease: leaseTime, poll: min(a.cfg.MoveEvery, pollTime), between: func(string) error { return nil },
+		lease: leaseTime, poll: min(a.cfg.MoveEvery, pollTime), mostRefused: maxRefused, between: func(string) error { return nil },
 	}
 }
 

@@ -61,13 +61,24 @@ func setup(ctx context.Context, db *mongo.Database, retention time.Duration) err
 	if err != nil {
 		return fmt.Errorf("making the index: %w", translate(err))
 	}
-	_, err = db.Collection(erasedCollection).Indexes().CreateOne(ctx, mongo.IndexModel{
-		Keys: bson.D{{Key: erasedField, Value: 1}}, Options: options.Index().SetExpireAfterSeconds(int32(erasedKept / time.Second)),
-	})
-	if err != nil {
-		return fmt.Errorf("making the index of erased sources: %w", translate(err))
+	if err := expire(ctx, db, erasedCollection, erasedField, int32(erasedKept/time.Second)); err != nil {
+		return err
+	}
+	if err := expire(ctx, db, refusedCollection, refusedField, int32(refusedKept/time.Second)); err != nil {
+		return err
 	}
 	return translate(makeState(ctx, db))
+}
+
+// expire has the server remove what is older than so many seconds by its field.
+func expire(ctx context.Context, db *mongo.Database, name, field string, seconds int32) error {
+	_, err := db.Collection(name).Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys: bson.D{{Key: field, Value: 1}}, Options: options.Index().SetExpireAfterSeconds(seconds),
+	})
+	if err != nil {
+		return fmt.Errorf("making the index of %s: %w", name, translate(err))
+	}
+	return nil
 }
 
 // checkServer refuses a server that cannot keep the archive's promises.

@@ -241,19 +241,14 @@ func (ins *inserter) refuse(ctx context.Context, rows []span, refused mongo.Writ
 	}
 	own := []mongo.WriteError{first}
 	rest := rows[first.Index+1:]
-	stored := first.Index
-	if len(rest) > 0 {
-		more, n := ins.sendRest(ctx, rest)
-		for _, e := range more {
-			e.Index += first.Index + 1
-			own = append(own, e)
-		}
-		stored += n
+	for _, e := range ins.sendRest(ctx, rest) {
+		e.Index += first.Index + 1
+		own = append(own, e)
 	}
 	for _, e := range own {
-		// An error that nobody knows, where nothing at all could be stored, is
-		// more likely the server's than that of every single row.
-		if stored > 0 || ofDocument(e) {
+		// Only what is known to be the row's own fault is for good: an error that
+		// nobody knows may be the server's, and then a reading would be lost to it.
+		if ofDocument(e) {
 			ins.answer(rows[e.Index].of, e)
 		} else {
 			ins.answer(rows[e.Index].of, unavailable(e))
@@ -261,31 +256,21 @@ func (ins *inserter) refuse(ctx context.Context, rows []span, refused mongo.Writ
 	}
 }
 
-// sendRest inserts without order. It returns the rows' own errors, and how many
-// rows are stored.
-func (ins *inserter) sendRest(ctx context.Context, rows []span) (own []mongo.WriteError, stored int) {
+// sendRest inserts without order. It returns the rows' own errors.
+func (ins *inserter) sendRest(ctx context.Context, rows []span) []mongo.WriteError {
 	err := ins.send(ctx, rows, false)
 	if err == nil {
-		return nil, len(rows)
+		return nil
 	}
 	refused, isWrite := errors.AsType[mongo.WriteException](err)
 	if !isWrite {
 		ins.fail(rows, err)
-		return nil, 0
+		return nil
 	}
 	if refused.WriteConcernError != nil {
 		ins.fail(rows, *refused.WriteConcernError)
-	} else {
-		stored = len(rows) - len(refused.WriteErrors)
 	}
-	for _, e := range refused.WriteErrors {
-		if passing(e) {
-			ins.answer(rows[e.Index].of, unavailable(e))
-		} else {
-			own = append(own, e)
-		}
-	}
-	return own, stored
+	return refused.WriteErrors
 }
 
 // fail notes that rows are not known to be stored, through no fault of theirs.
