@@ -247,7 +247,8 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 		log := cluster.Log()
 		a.parts.add("journal's reader", 15*time.Second, log.Run)
 		w := writer.New(writer.Config{
-			Batch: 5000, Linger: 50 * time.Millisecond, RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second,
+			Batch: 5000, Linger: 50 * time.Millisecond, Window: 500 * time.Millisecond,
+			RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second,
 		}, writer.Deps{
 			Log: a.logged(log), Store: h.store, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader,
 			Failed: func(err error) {

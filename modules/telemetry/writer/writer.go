@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,9 +17,10 @@ import (
 // Config bounds the writer's batches.
 type Config struct {
 	// Batch is how many readings are written at once, Linger how long the first
-	// waits for more.
-	Batch  int
-	Linger time.Duration
+	// waits for more. While many come it waits for Window, if that is longer: few
+	// and large writes cost the archive least.
+	Batch          int
+	Linger, Window time.Duration
 	// RetryMin and RetryMax bound the wait between attempts.
 	RetryMin, RetryMax time.Duration
 }
@@ -31,7 +33,8 @@ type Deps struct {
 	Clock       clock.Clock
 	// Random is a cryptographic source of bytes.
 	Random io.Reader
-	// Failed is told of each attempt that failed and will be repeated.
+	// Failed is told of each attempt that failed and will be repeated, also of
+	// several at the same time.
 	Failed func(error)
 }
 
@@ -49,33 +52,72 @@ func New(cfg Config, d Deps) *Writer { return &Writer{cfg: cfg, d: d} }
 
 // Run writes until ctx ends. A batch under way then is given up: it comes again.
 // An error is a broken promise of a part, after which going on would lose
-// readings, or a *Halt.
+// readings, or a *Halt. While one batch is stored the next is read and the last is
+// committed; what is in hand and not stored is one batch more, then.
 func (w *Writer) Run(ctx context.Context) error {
-	wait := w.cfg.RetryMin
+	reading, end := context.WithCancel(ctx)
+	batches, stored := make(chan telemetry.Batch), make(chan telemetry.Batch, 1)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { w.fetch(reading, batches) })
+	helpers.Go(func() { w.commit(ctx, stored) })
+	defer helpers.Wait()
+	defer close(stored)
+	defer end()
+	for {
+		var batch telemetry.Batch
+		select {
+		case batch = <-batches:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := w.store(telemetry.WithTraces(ctx, batch.Traces...), batch); err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // whoever ends the context wants the end, not its error
+			}
+			return err
+		}
+		batch.Readings, batch.Undecodable = nil, nil
+		stored <- batch
+	}
+}
+
+// busy is from how many readings in a batch on the next one has the longer time.
+const busy = 8
+
+// fetch reads batch after batch until ctx ends.
+func (w *Writer) fetch(ctx context.Context, to chan<- telemetry.Batch) {
+	wait, linger := w.cfg.RetryMin, w.cfg.Linger
 	for ctx.Err() == nil {
-		batch, err := w.d.Log.Fetch(ctx, w.cfg.Batch, w.cfg.Linger)
-		switch {
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // whoever ends the context wants the end, not its error
-		case err != nil:
+		batch, err := w.d.Log.Fetch(ctx, w.cfg.Batch, linger)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
 			w.d.Failed(fmt.Errorf("reading the journal: %w", err))
 			pause(ctx, wait)
 			wait = min(2*wait, w.cfg.RetryMax)
 			continue
 		}
-		wait = w.cfg.RetryMin
-		if err := w.store(telemetry.WithTraces(ctx, batch.Traces...), batch); err != nil {
-			if ctx.Err() != nil {
-				return nil //nolint:nilerr // as above
-			}
-			return err
+		wait, linger = w.cfg.RetryMin, w.cfg.Linger
+		if len(batch.Readings) >= busy {
+			linger = max(linger, w.cfg.Window)
 		}
-		// What is stored and not committed comes again, or is committed by the next.
+		select {
+		case to <- batch:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// commit notes that batches are done, in their order. What is stored and not
+// committed comes again, or is committed by the next.
+func (w *Writer) commit(ctx context.Context, stored <-chan telemetry.Batch) {
+	for batch := range stored {
 		if err := batch.Commit(ctx); err != nil && ctx.Err() == nil {
 			w.d.Failed(fmt.Errorf("committing a batch: %w", err))
 		}
 	}
-	return nil
 }
 
 // store writes a batch until every reading of it is stored or buried.
