@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
-	"ampra/core/credential"
 	"ampra/core/sunsource"
 )
 
@@ -42,7 +39,7 @@ type lookup struct {
 
 	// found and err are the answer, to be read once done is closed.
 	done  chan struct{}
-	found credential.Access
+	found *known
 	err   error
 }
 
@@ -56,19 +53,19 @@ func (l *lookups) overtake(key sunsource.ClientKey) {
 }
 
 // wait returns the answer, or the context's error when that ends first.
-func (l *lookup) wait(ctx context.Context) (credential.Access, error) {
+func (l *lookup) wait(ctx context.Context) (*known, error) {
 	select {
 	case <-l.done:
 		return l.found, l.err
 	case <-ctx.Done():
-		return credential.Access{}, fmt.Errorf("reading access to a sun source: %w", ctx.Err())
+		return nil, fmt.Errorf("reading access to a sun source: %w", ctx.Err())
 	}
 }
 
 // answered is a question whose answer is remembered.
-func answered(key sunsource.ClientKey, found credential.Access) *lookup {
+func answered(key sunsource.ClientKey, found *known) *lookup {
 	l := &lookup{key: key, done: make(chan struct{}), found: found}
-	if found.SourceID == uuid.Nil {
+	if found == nil {
 		l.err = errNoRecord()
 	}
 	close(l.done)
@@ -82,7 +79,7 @@ func (r *Registry) ask(ctx context.Context, keys []sunsource.ClientKey) []*looku
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, key := range keys {
-		if found, known := r.recall(key); known && trusted { // since the caller looked
+		if found, remembered := r.recall(key); remembered && trusted { // since the caller looked
 			asked[i] = answered(key, found)
 			continue
 		}
@@ -127,11 +124,11 @@ func (r *Registry) query(ctx context.Context) {
 			if l == nil {
 				continue
 			}
-			l.found, l.err = r.open(record)
+			l.found, l.err = &known{access: record.Access, sealed: record.Sealed}, nil
 		}
 		for _, l := range batch {
 			if err != nil {
-				l.found, l.err = credential.Access{}, err
+				l.found, l.err = nil, err
 			}
 		}
 		r.answer(batch)
@@ -172,16 +169,4 @@ func (r *Registry) answer(batch []*lookup) {
 		}
 		close(l.done)
 	}
-}
-
-// open unseals the secrets of a record.
-func (r *Registry) open(record credential.AccessRecord) (credential.Access, error) {
-	for i, sealed := range record.Sealed {
-		secret, err := open(r.d.Sealer, credential.Credential{ID: record.Keys[i].CredentialID, SourceID: record.SourceID, Sealed: sealed})
-		if err != nil {
-			return credential.Access{}, err
-		}
-		record.Keys[i].Secret = secret
-	}
-	return record.Access, nil
 }

@@ -2,7 +2,9 @@ package credentials
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -40,7 +42,7 @@ type Registry struct {
 	d RegistryDeps
 
 	mu      sync.RWMutex
-	sources map[sunsource.ClientKey]credential.Access
+	sources map[sunsource.ClientKey]*known
 	absent  map[sunsource.ClientKey]struct{}
 	lookups lookups
 }
@@ -48,7 +50,7 @@ type Registry struct {
 // NewRegistry returns an empty registry and subscribes it to the feed.
 func NewRegistry(d RegistryDeps) *Registry {
 	r := &Registry{
-		d: d, sources: map[sunsource.ClientKey]credential.Access{}, absent: map[sunsource.ClientKey]struct{}{},
+		d: d, sources: map[sunsource.ClientKey]*known{}, absent: map[sunsource.ClientKey]struct{}{},
 		lookups: lookups{open: map[sunsource.ClientKey]*lookup{}},
 	}
 	d.Feed.Subscribe(r.forget)
@@ -72,13 +74,23 @@ func (r *Registry) forget(_ context.Context, c change.Change) {
 	r.lookups.overtake(key)
 }
 
-// Access returns what opens a source, or NotFound.
+// Access returns what opens a source, without the secrets of webhooks, or NotFound.
 func (r *Registry) Access(ctx context.Context, source uuid.UUID) (credential.Access, error) {
-	found, err := r.find(ctx, sunsource.ClientKeyOf(source))
-	if err == nil && found.SourceID != source { // another's id begins alike
-		return credential.Access{}, errNoRecord()
+	found, err := r.findSource(ctx, source)
+	if err != nil {
+		return credential.Access{}, err
 	}
-	return found, err
+	return found.access, nil
+}
+
+// AccessWithSecrets is Access with the secrets of webhooks, for whoever verifies
+// with them. They are unsealed when they are asked for first.
+func (r *Registry) AccessWithSecrets(ctx context.Context, source uuid.UUID) (credential.Access, error) {
+	found, err := r.findSource(ctx, source)
+	if err != nil {
+		return credential.Access{}, err
+	}
+	return found.open(r.d.Sealer)
 }
 
 // AccessByClient returns what opens the source of an MQTT client id, or NotFound.
@@ -87,7 +99,44 @@ func (r *Registry) AccessByClient(ctx context.Context, clientID string) (credent
 	if !ok {
 		return credential.Access{}, errNoRecord()
 	}
-	return r.find(ctx, key)
+	found, err := r.find(ctx, key)
+	if err != nil {
+		return credential.Access{}, err
+	}
+	return found.access, nil
+}
+
+// known is what is remembered of a source.
+type known struct {
+	// access has no secret in its keys, sealed has the boxes of them.
+	access credential.Access
+	sealed []credential.Sealed
+	// opened is the access with them, nil until somebody asked.
+	opened atomic.Pointer[credential.Access]
+}
+
+// is reports whether it is this source; nil is none.
+func (k *known) is(source uuid.UUID) bool { return k != nil && k.access.SourceID == source }
+
+// open unseals the secrets, once.
+func (k *known) open(sealer credential.Sealer) (credential.Access, error) {
+	if len(k.sealed) == 0 {
+		return k.access, nil
+	}
+	if opened := k.opened.Load(); opened != nil {
+		return *opened, nil
+	}
+	access := k.access
+	access.Keys = slices.Clone(access.Keys)
+	for i, sealed := range k.sealed {
+		secret, err := open(sealer, credential.Credential{ID: access.Keys[i].CredentialID, SourceID: access.SourceID, Sealed: sealed})
+		if err != nil {
+			return credential.Access{}, err
+		}
+		access.Keys[i].Secret = secret
+	}
+	k.opened.Store(&access)
+	return access, nil
 }
 
 func errNoRecord() error { return fault.New(fault.NotFound, "There is no such sun source.") }
@@ -100,8 +149,8 @@ func (r *Registry) Alive(ctx context.Context, sources []uuid.UUID) ([]bool, erro
 	trusted := r.d.Feed.Trusted()
 	r.mu.RLock()
 	for i, source := range sources {
-		found, known := r.recall(sunsource.ClientKeyOf(source))
-		if alive[i] = found.SourceID == source; !known || !trusted {
+		found, remembered := r.recall(sunsource.ClientKeyOf(source))
+		if alive[i] = found.is(source); !remembered || !trusted {
 			unknown = append(unknown, i)
 		}
 	}
@@ -118,21 +167,30 @@ func (r *Registry) Alive(ctx context.Context, sources []uuid.UUID) ([]bool, erro
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
-		alive[unknown[k]] = err == nil && found.SourceID == sources[unknown[k]]
+		alive[unknown[k]] = err == nil && found.is(sources[unknown[k]])
 	}
 	return alive, nil
 }
 
+// findSource returns the source with the id, or NotFound.
+func (r *Registry) findSource(ctx context.Context, source uuid.UUID) (*known, error) {
+	found, err := r.find(ctx, sunsource.ClientKeyOf(source))
+	if err == nil && !found.is(source) { // another's id begins alike
+		return nil, errNoRecord()
+	}
+	return found, err
+}
+
 // find returns the source with the key, or NotFound.
-func (r *Registry) find(ctx context.Context, key sunsource.ClientKey) (credential.Access, error) {
+func (r *Registry) find(ctx context.Context, key sunsource.ClientKey) (*known, error) {
 	if r.d.Feed.Trusted() {
 		r.mu.RLock()
-		found, known := r.recall(key)
+		found, remembered := r.recall(key)
 		r.mu.RUnlock()
 		switch {
-		case known && found.SourceID == uuid.Nil:
-			return credential.Access{}, errNoRecord()
-		case known:
+		case remembered && found == nil:
+			return nil, errNoRecord()
+		case remembered:
 			return found, nil
 		}
 	}
@@ -140,12 +198,12 @@ func (r *Registry) find(ctx context.Context, key sunsource.ClientKey) (credentia
 }
 
 // recall returns what is remembered of a key, which may be that there is no such
-// source: then the Access is empty. Called with the lock.
-func (r *Registry) recall(key sunsource.ClientKey) (found credential.Access, known bool) {
-	if found, known = r.sources[key]; !known {
-		_, known = r.absent[key]
+// source: then it is nil. Called with the lock.
+func (r *Registry) recall(key sunsource.ClientKey) (found *known, remembered bool) {
+	if found, remembered = r.sources[key]; !remembered {
+		_, remembered = r.absent[key]
 	}
-	return found, known
+	return found, remembered
 }
 
 // remember keeps an answer, or that there is none. Called with the lock.

@@ -165,7 +165,7 @@ func (r *Refusal) Code() string {
 // fault as a wrong signature.
 func (g *Gate) AdmitWebhook(ctx context.Context, k Knock) (signedAt time.Time, err error) {
 	now := g.d.Clock.Now()
-	access, err := g.d.Registry.Access(ctx, k.SourceID)
+	access, err := g.d.Registry.AccessWithSecrets(ctx, k.SourceID)
 	var reason error
 	switch {
 	case fault.Is(err, fault.NotFound):
