@@ -72,7 +72,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		}
 		if err := w.store(telemetry.WithTraces(ctx, batch.Traces...), batch); err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // whoever ends the context wants the end, not its error
+				return nil // whoever ends the context wants the end, not its error
 			}
 			return err
 		}
