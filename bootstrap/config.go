@@ -37,7 +37,7 @@ type Config struct {
 	MQTTListen     string `name:"mqtt-listen" help:"Address of the embedded broker; empty turns it off." default:":1883" placeholder:"HOST:PORT"`
 	MQTTTLSListen  string `name:"mqtt-tls-listen" help:"Address of the embedded broker with TLS; empty turns it off." default:":8883" placeholder:"HOST:PORT"`
 	MQTTPublicHost string `name:"mqtt-public-host" help:"Broker host that devices are told. Default: the public URL's host." placeholder:"HOST"`
-	MQTTPublicPort int    `name:"mqtt-public-port" help:"Broker port that devices are told." default:"8883" placeholder:"PORT"`
+	MQTTPublicPort int    `name:"mqtt-public-port" help:"Broker port that devices are told. Default: the port of --mqtt-tls-listen, or 8883 with an outside broker." placeholder:"PORT"`
 
 	TLSCert string `name:"tls-cert" help:"Certificate chain (PEM) for MQTT and HTTPS. Without one MQTT uses a self-made one and HTTP stays plain." placeholder:"FILE"`
 	TLSKey  string `name:"tls-key" help:"Key (PEM) of --tls-cert." placeholder:"FILE"`
@@ -109,6 +109,9 @@ func (c *Config) Complete() error {
 		c.PublicURL = c.localURL()
 	}
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	if c.MQTTPublicPort == 0 {
+		c.MQTTPublicPort = c.brokerPort()
+	}
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -133,6 +136,17 @@ func (c *Config) localURL() string {
 		port = "8080"
 	}
 	return scheme + "://localhost:" + port
+}
+
+// brokerPort is the port at which devices find the broker, if nothing stands
+// before it.
+func (c *Config) brokerPort() int {
+	if _, port, err := net.SplitHostPort(c.MQTTTLSListen); err == nil && c.MQTTURL == "" {
+		if n, err := strconv.Atoi(port); err == nil && n > 0 {
+			return n
+		}
+	}
+	return 8883
 }
 
 func (c *Config) check() error {

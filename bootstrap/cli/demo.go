@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -113,10 +112,8 @@ func demoSettings(ctx context.Context, c bootstrap.Config, folder string, set ma
 	if !set["public-url"] {
 		c.PublicURL = ""
 	}
-	if _, port, err := net.SplitHostPort(c.MQTTTLSListen); err == nil && !set["mqtt-public-port"] {
-		if n, err := strconv.Atoi(port); err == nil && n > 0 {
-			c.MQTTPublicPort = n
-		}
+	if !set["mqtt-public-port"] {
+		c.MQTTPublicPort = 0
 	}
 	return c, moves
 }

@@ -19,6 +19,7 @@ type progress struct {
 	out      io.Writer
 	terminal bool
 	open     bool // a line stands that has no end yet
+	trouble  string
 }
 
 func newProgress(out io.Writer) *progress {
@@ -30,8 +31,9 @@ func newProgress(out io.Writer) *progress {
 	return p
 }
 
-// run writes the line, and tells each of the counts, until ctx ends.
-func (p *progress) run(ctx context.Context, counts func() Counts, tell func(Counts)) {
+// run writes the line, tells each of the counts, and says what goes wrong, until
+// ctx ends.
+func (p *progress) run(ctx context.Context, counts func() Counts, troubles func() (int, error), tell func(Counts)) {
 	begun, last := time.Now(), time.Now()
 	before := Counts{}
 	for sleep(ctx, terminalPause) == nil {
@@ -39,6 +41,7 @@ func (p *progress) run(ctx context.Context, counts func() Counts, tell func(Coun
 		if tell != nil {
 			tell(now)
 		}
+		p.complain(troubles())
 		since := time.Since(last)
 		if !p.terminal && since < linePause {
 			continue
@@ -48,6 +51,17 @@ func (p *progress) run(ctx context.Context, counts func() Counts, tell func(Coun
 		last, before = time.Now(), now
 		p.write(fmt.Sprintf("%6s  %s  %.0f/s", time.Since(begun).Round(time.Second), now, rate))
 	}
+}
+
+// complain names a passing problem once, so that nobody waits for its end without
+// knowing what for.
+func (p *progress) complain(_ int, problem error) {
+	if problem == nil || problem.Error() == p.trouble {
+		return
+	}
+	p.trouble = problem.Error()
+	p.end()
+	fmt.Fprintf(p.out, "        trying again: %v\n", problem)
 }
 
 func (p *progress) write(line string) {

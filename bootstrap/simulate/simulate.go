@@ -101,7 +101,7 @@ func (f *fleet) playAndVerify(ctx context.Context, p playing) (Summary, error) {
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		p.progress.run(telling, f.counts, p.tell)
+		p.progress.run(telling, f.counts, f.troubles, p.tell)
 	}()
 	following, stopFollowing := context.WithCancel(looking)
 	defer stopFollowing()
