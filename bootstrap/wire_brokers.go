@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -45,8 +44,10 @@ type outside struct {
 	access  credential.AccessRecords
 	brokers []outsider
 
-	mu      sync.Mutex
-	settles map[int64]change.Change // committed or about to be, not settled yet
+	mu sync.Mutex
+	// settles has what was committed and is not settled yet, by each number of its
+	// changes: a use case settles the last one.
+	settles map[int64]*drafts
 }
 
 var (
@@ -57,7 +58,10 @@ var (
 
 // drafts are what a transaction has done so far.
 type drafts struct {
-	changes map[int64]change.Change
+	// seqs are the numbers of all its changes, changes those that concern brokers,
+	// both in order.
+	seqs    []int64
+	changes []change.Change
 	made    []uuid.UUID
 }
 
@@ -70,15 +74,13 @@ func (o *outside) Run(ctx context.Context, act func(ctx context.Context) error) 
 	}
 	var done *drafts
 	err := o.Runner.Run(ctx, func(ctx context.Context) error {
-		done = &drafts{changes: map[int64]change.Change{}} // act may be called again
+		done = &drafts{} // act may be called again
 		return act(context.WithValue(ctx, draftsKey{}, done))
 	})
 	if err != nil {
 		return err
 	}
-	o.mu.Lock()
-	maps.Copy(o.settles, done.changes)
-	o.mu.Unlock()
+	o.committed(done)
 	if len(done.made) > 0 {
 		telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), outsideTime)
 		defer cancel()
@@ -89,10 +91,41 @@ func (o *outside) Run(ctx context.Context, act func(ctx context.Context) error) 
 	return nil
 }
 
+// committed keeps what a transaction has done until one of its changes is settled.
+func (o *outside) committed(done *drafts) {
+	if len(done.changes) == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, seq := range done.seqs {
+		o.settles[seq] = done
+	}
+}
+
+// settling takes what the transaction of a change has done.
+func (o *outside) settling(seq int64) []change.Change {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	done := o.settles[seq]
+	if done == nil {
+		return nil
+	}
+	for _, one := range done.seqs {
+		delete(o.settles, one)
+	}
+	return done.changes
+}
+
 // Append asks the brokers before the change is written: they may be away.
 func (o *outside) Append(ctx context.Context, c change.Change) (int64, error) {
+	done, ok := ctx.Value(draftsKey{}).(*drafts)
 	if c.Kind == change.SettingsChanged { // nothing that a broker knows
-		return o.Outbox.Append(ctx, c)
+		seq, err := o.Outbox.Append(ctx, c)
+		if err == nil && ok {
+			done.seqs = append(done.seqs, seq)
+		}
+		return seq, err
 	}
 	after, err := accessOf(ctx, o.access, c.SourceID)
 	gone := fault.Is(err, fault.NotFound)
@@ -109,15 +142,18 @@ func (o *outside) Append(ctx context.Context, c change.Change) (int64, error) {
 		}
 	}
 	seq, err := o.Outbox.Append(ctx, c)
-	done, ok := ctx.Value(draftsKey{}).(*drafts)
+	if err != nil || !ok {
+		return seq, err
+	}
+	done.seqs = append(done.seqs, seq)
 	switch {
-	case err != nil || !ok || !concerned:
+	case !concerned:
 	case c.Kind == change.SourceCreated:
 		done.made = append(done.made, c.SourceID)
 	default:
-		done.changes[seq] = c
+		done.changes = append(done.changes, c)
 	}
-	return seq, err
+	return seq, nil
 }
 
 // accessOf reads what opens a source from the records, in the context's
@@ -139,18 +175,17 @@ func accessOf(ctx context.Context, records credential.AccessRecords, source uuid
 // if a process did not answer in time.
 func (o *outside) Settle(ctx context.Context, seq int64) error {
 	err := o.Feed.Settle(ctx, seq)
-	o.mu.Lock()
-	c, ok := o.settles[seq]
-	delete(o.settles, seq)
-	o.mu.Unlock()
-	if !ok {
+	changes := o.settling(seq)
+	if len(changes) == 0 {
 		return err
 	}
 	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), outsideTime)
 	defer cancel()
 	for _, broker := range o.brokers {
-		if failed := broker.Apply(telling, c); failed != nil {
-			err = errors.Join(err, fmt.Errorf("telling the outside broker: %w", failed))
+		for _, c := range changes {
+			if failed := broker.Apply(telling, c); failed != nil {
+				err = errors.Join(err, fmt.Errorf("telling the outside broker: %w", failed))
+			}
 		}
 	}
 	return err
@@ -183,7 +218,7 @@ func (a *App) wireOutside(ctx context.Context, h *house) error {
 	}
 	o := &outside{
 		Runner: h.db, Outbox: h.feed.Outbox(), Feed: h.feed, access: sqldb.NewAccessRecords(h.db), brokers: brokers,
-		settles: map[int64]change.Change{},
+		settles: map[int64]*drafts{},
 	}
 	h.outbox, h.changes, h.transactions = o, o, o
 	return nil
@@ -272,33 +307,45 @@ func (g *grants) List(ctx context.Context, after uuid.UUID, limit int) ([]mqtt.L
 	}), nil
 }
 
-// Hold implements mqtt.Grants, by the lock that an update of the source takes.
+// Hold implements mqtt.Grants. No transaction is open while the broker is told, so
+// a slow broker keeps nobody from writing records. The price is that they may
+// change meanwhile: then act is called with what they say now.
 func (g *grants) Hold(ctx context.Context, source uuid.UUID, act func(ctx context.Context, one mqtt.Grant) error) error {
+	return g.h.db.Alone(ctx, source, func(ctx context.Context) error {
+		one, err := g.read(ctx, source)
+		for err == nil {
+			if err := act(ctx, one); err != nil {
+				return err
+			}
+			before := one
+			one, err = g.read(ctx, source)
+			if err == nil && one.CredentialID == before.CredentialID && one.Active == before.Active {
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+// read is the grant of a source now, or NotFound.
+func (g *grants) read(ctx context.Context, source uuid.UUID) (mqtt.Grant, error) {
 	found, err := accessOf(ctx, sqldb.NewAccessRecords(g.h.db), source)
 	if err != nil {
-		return err
+		return mqtt.Grant{}, err
 	}
 	if found.Type != sunsource.MQTT {
-		return fault.New(fault.NotFound, "There is no such MQTT source.")
+		return mqtt.Grant{}, fault.New(fault.NotFound, "There is no such MQTT source.")
 	}
-	return g.h.db.Run(ctx, func(ctx context.Context) error {
-		held, err := sqldb.NewSunSources(g.h.db).Update(ctx, found.OwnerID, source, func(*sunsource.SunSource) error { return nil })
-		if err != nil {
-			return err
-		}
-		all, err := sqldb.NewCredentials(g.h.db).List(ctx, source)
-		if err != nil {
-			return err
-		}
-		if len(all) == 0 {
-			return fault.New(fault.NotFound, "The sun source has no credential.")
-		}
-		key, err := g.h.sealer.Open(all[0].Sealed, all[0].AssociatedData())
-		if err != nil {
-			return fmt.Errorf("opening credential %s: %w", all[0].ID, err)
-		}
-		return act(ctx, mqtt.Grant{
-			SourceID: source, CredentialID: all[0].ID, Key: credential.NewSecret(string(key)), Active: held.IsActive,
-		})
-	})
+	all, err := sqldb.NewCredentials(g.h.db).List(ctx, source)
+	if err != nil {
+		return mqtt.Grant{}, err
+	}
+	if len(all) == 0 {
+		return mqtt.Grant{}, fault.New(fault.NotFound, "The sun source has no credential.")
+	}
+	key, err := g.h.sealer.Open(all[0].Sealed, all[0].AssociatedData())
+	if err != nil {
+		return mqtt.Grant{}, fmt.Errorf("opening credential %s: %w", all[0].ID, err)
+	}
+	return mqtt.Grant{SourceID: source, CredentialID: all[0].ID, Key: credential.NewSecret(string(key)), Active: found.Active}, nil
 }

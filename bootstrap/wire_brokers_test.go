@@ -38,7 +38,7 @@ func outsideOn(db *sqldb.DB) contract.Changes {
 	feed := sqldb.NewFeed(db, sqldb.FeedConfig{}, sqldb.FeedDeps{Log: slog.New(slog.DiscardHandler)})
 	o := &outside{
 		Runner: db, Outbox: feed.Outbox(), Feed: feed, access: sqldb.NewAccessRecords(db), brokers: []outsider{silent{}},
-		settles: map[int64]change.Change{},
+		settles: map[int64]*drafts{},
 	}
 	return contract.Changes{Transactions: o, Outbox: o, Feed: o, Run: feed.Run}
 }

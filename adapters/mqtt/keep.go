@@ -54,8 +54,8 @@ func (k *Keeper) right(a account, want Listed) bool {
 // whether there was anything to do.
 func (k *Keeper) keep(ctx context.Context, c *control, source uuid.UUID) (changed bool, err error) {
 	err = k.d.Grants.Hold(ctx, source, func(ctx context.Context, g Grant) error {
-		var err error
-		changed, err = k.ensure(ctx, c, g)
+		did, err := k.ensure(ctx, c, g)
+		changed = changed || did
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {

@@ -38,7 +38,9 @@ type Grants interface {
 	// Hold reads the grant of a source and calls act with it. No other process is
 	// inside Hold for the same source meanwhile, so that nobody writes to the broker
 	// what was true before. A source that is not there, or is none of MQTT, is a
-	// fault NotFound. act's error is returned; act may be called again.
+	// fault NotFound. act's error is returned. act is called again when the grant
+	// changed meanwhile: what it was called with last is what is true when Hold
+	// returns, or changed after it began to.
 	Hold(ctx context.Context, source uuid.UUID, act func(ctx context.Context, g Grant) error) error
 	// List returns up to limit grants of MQTT sources behind an id, in the order of
 	// ids.

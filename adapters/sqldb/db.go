@@ -48,6 +48,7 @@ type DB struct {
 	pg    *pgx.ConnConfig // nil on SQLite
 
 	prepared prepared // on read
+	turns    []chan struct{}
 }
 
 // OpenPostgres prepares a pool for the server that url names
@@ -80,11 +81,12 @@ func OpenPostgres(url string, o Options) (*DB, error) {
 		size = 16
 	}
 	pool := sql.OpenDB(stdlib.GetConnector(*config))
-	pool.SetMaxOpenConns(max(size, 2))
-	pool.SetMaxIdleConns(max(size, 2)) // they go by their idle time, not while there is work
+	size = max(size, 2)
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size) // they go by their idle time, not while there is work
 	pool.SetConnMaxIdleTime(idleTimeout)
 	db := bun.NewDB(pool, pgdialect.New(), tolerant())
-	return &DB{write: db, read: db, pg: config}, nil
+	return &DB{write: db, read: db, pg: config, turns: newTurns(size)}, nil
 }
 
 // OpenSQLite opens the file at path and makes it, readable by its owner alone,
@@ -119,7 +121,7 @@ func OpenSQLite(path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	db := &DB{write: write, read: read}
+	db := &DB{write: write, read: read, turns: newTurns(4 * maxTurns)}
 	if err := db.enterWAL(o.BusyTimeout); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
