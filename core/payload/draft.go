@@ -133,6 +133,7 @@ func (w *drafter) time(l *leaf, name string, dayFirst bool) {
 	if w.s.Timed || w.held(ToTime, 0) {
 		return
 	}
+	w.s.Clocked = true
 	at, ok := w.o.moment(l.text, dayFirst)
 	switch {
 	case !ok:

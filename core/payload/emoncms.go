@@ -69,7 +69,7 @@ func (n *normaliser) bulkRow(i int, last *float64) {
 		*last = offset
 		w.s.Milli, w.s.TimeFrom = int64(offset*1000), "0"
 	}
-	n.finish(w, w.general())
+	n.finish(w, w.unwrapped())
 }
 
 func appendFloat(dst []byte, v float64) []byte { return strconv.AppendFloat(dst, v, 'g', -1, 64) }

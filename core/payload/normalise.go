@@ -132,6 +132,7 @@ func (n *normaliser) object(data []byte) error {
 	case n.isDiscovery():
 		n.res.Profile = "home assistant"
 		n.reject(0, "it is a discovery message for Home Assistant, not a reading")
+		n.res.Rejected[0].Known = true
 	case n.isGateway():
 		return n.gateway(data)
 	default:

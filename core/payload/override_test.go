@@ -187,6 +187,94 @@ func TestAPinnedProfileReadsWhateverComes(t *testing.T) {
 	}
 }
 
+func TestAPinnedProfileReadsAlsoWhatSaysItselfWhatItIs(t *testing.T) {
+	t.Parallel()
+	senML := `[{"bn":"d:","n":"pvPower","v":2000},{"n":"homePower","v":500},{"n":"solarPowerWatts","v":7}]`
+	bulk := `[[0,"site",{"pvPower":2000,"homePower":500,"solarPowerWatts":7}]]`
+	for name, c := range map[string]struct{ data, profile, want string }{
+		"SenML, a vendor's":   {senML, "evcc", "solarPowerWatts=2000 loadPowerWatts=500 extra solarPowerWatts=7"},
+		"SenML, general":      {senML, payload.General, "solarPowerWatts=2000 loadPowerWatts=500"},
+		"SenML, canonical":    {senML, payload.Canonical, "solarPowerWatts=7 extra pvPower=2000 extra homePower=500"},
+		"emoncms, a vendor's": {bulk, "evcc", "solarPowerWatts=2000 loadPowerWatts=500 extra solarPowerWatts=7"},
+		"emoncms, canonical":  {bulk, payload.Canonical, "solarPowerWatts=7 extra pvPower=2000 extra homePower=500"},
+	} {
+		r, err := payload.Normalise([]byte(c.data), payload.Options{Profile: c.profile, Received: received()})
+		if err != nil || len(r.Samples) != 1 {
+			t.Fatalf("%s: %v, %+v", name, err, r)
+		}
+		if got := short(&r.Samples[0]); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// short is what a sample has, in one line.
+func short(s *payload.Sample) string {
+	var parts []string
+	for f := range payload.Field(payload.NumFields) {
+		if number, ok := s.Get(f); ok {
+			parts = append(parts, fmt.Sprintf("%s=%v", f, number))
+		}
+	}
+	for _, e := range s.Extra {
+		parts = append(parts, fmt.Sprintf("extra %s=%v", e.Name, e.Number))
+	}
+	return strings.Join(parts, " ")
+}
+
+func TestPinsAndOverridesReachValuesOnTopicsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	values := func(list ...string) (values []payload.Value) {
+		for ; len(list) > 1; list = list[2:] {
+			values = append(values, payload.Value{Topic: list[0], Payload: []byte(list[1])})
+		}
+		return values
+	}
+	plain := values("roof/pv_power", "812.5", "roof/gridPowerWatts", "-3", "meter/m1", "2.5 kW")
+	for name, c := range map[string]struct {
+		values  []payload.Value
+		profile string
+		list    []payload.Override
+		want    string
+	}{
+		"none":                  {plain, "", nil, "solarPowerWatts=812.5 gridPowerWatts=-3"},
+		"canonical":             {plain, payload.Canonical, nil, "gridPowerWatts=-3 extra roof.pv_power=812.5"},
+		"general over a vendor": {values("s/0/power", "5", "s/0/yieldday", "10", "s/pv_power", "3"), payload.General, nil, "solarPowerWatts=3 extra s.0.power=5 extra s.0.yieldday=10"},
+		"a vendor, unmarked":    {values("s/0/power", "5", "s/0/voltage", "231"), "opendtu", nil, "acPowerWatts=5 gridVoltageVolts=231"},
+		"a vendor with no topics of its own": {
+			values("x/ENERGY/Power", "5", "x/ENERGY/Total", "7"), "tasmota", nil,
+			"acPowerWatts=5 energyTotalKwh=7",
+		},
+		"an override of a whole topic": {
+			plain, "",
+			[]payload.Override{{Field: "loadPowerWatts", From: "meter.m1"}},
+			"solarPowerWatts=812.5 gridPowerWatts=-3 loadPowerWatts=2500",
+		},
+		"an override over a canonical name": {
+			plain, "",
+			[]payload.Override{{Field: "gridPowerWatts", From: "roof.gridPowerWatts", Invert: true}},
+			"solarPowerWatts=812.5 gridPowerWatts=3",
+		},
+		"an override under the short name, with a pin": {
+			values("s/0/power", "5", "s/0/voltage", "231"), "opendtu",
+			[]payload.Override{{Field: "loadPowerWatts", From: "0.power"}},
+			"loadPowerWatts=5 gridVoltageVolts=231",
+		},
+	} {
+		if f := payload.CheckOverrides("o", c.list); f.Err() != nil {
+			t.Fatal(f.Err())
+		}
+		o := payload.Options{Profile: c.profile, Overrides: payload.NewOverrides(c.list), Received: received()}
+		r := payload.NormaliseTopics(c.values, o)
+		if len(r.Samples) != 1 {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		if got := short(&r.Samples[0]); got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 // FuzzDecidedPayloads looks for payloads that no profile or override may break.
 func FuzzDecidedPayloads(f *testing.F) {
 	f.Add(`{"a":1,"values":{"x":"2 kW"}}`, uint8(3), "a", "gridPowerWatts", 1.0)

@@ -73,6 +73,9 @@ type Sample struct {
 	Timed bool
 	// TimeFrom is the name of the member that told the time.
 	TimeFrom string
+	// Clocked is set when a member was there that should tell the time, also when it
+	// could not be read.
+	Clocked bool
 	// Replayed is set for what the device had stored and sends late.
 	Replayed bool
 
@@ -100,6 +103,9 @@ type Problem struct {
 	// Field is the name in the payload, "" for the whole element.
 	Field  string
 	Reason string
+	// Known is set for an element of which it is known what it is, and that it tells
+	// nothing of what was measured: nobody has to look into it.
+	Known bool
 }
 
 // Result is what was understood of a payload.
@@ -111,6 +117,16 @@ type Result struct {
 	Rejected, Warnings []Problem
 	// Dropped counts what is beyond the limits.
 	Dropped int
+}
+
+// Clocked reports whether a sample has a member for its time.
+func (r *Result) Clocked() bool {
+	for i := range r.Samples {
+		if r.Samples[i].Clocked {
+			return true
+		}
+	}
+	return false
 }
 
 // Recognised reports whether anything was understood: a format, or one member at

@@ -131,7 +131,7 @@ func (n *normaliser) senSamples(records []senRecord, order []float64) {
 		if records[own[0]].timed && !w.held(ToTime, 0) {
 			n.senTime(w.s, at)
 		}
-		n.finish(w, w.general())
+		n.finish(w, w.unwrapped())
 	}
 }
 

@@ -10,20 +10,21 @@ import (
 type Value struct {
 	// Topic is the rest of the topic, its levels parted by slashes.
 	Topic string
-	// Payload is a number, a text, or an object with the member "value".
+	// Payload is a number, a text, a list of such, or an object with the member
+	// "value".
 	Payload []byte
 }
 
 // IsValue reports whether what came on a topic of its own is one value rather
-// than readings: a number, a text, nothing at all, or an object whose first member
-// is "value".
+// than readings: a number, a text, nothing at all, a list of such, or an object
+// whose first member is "value".
 func IsValue(data []byte) bool {
 	data = bytes.TrimLeft(data, " \t\r\n")
 	if len(data) == 0 || data[0] != '{' && data[0] != '[' {
 		return true
 	}
 	if data[0] == '[' {
-		return false
+		return listsValues(data)
 	}
 	const first = `"value"`
 	return bytes.HasPrefix(bytes.TrimLeft(data[1:], " \t\r\n"), []byte(first))
@@ -46,11 +47,18 @@ func (n *normaliser) topics(values []Value) Result {
 	n.res.Dropped += n.doc.dropped
 	w := n.draft(0)
 	var reason string
-	if p := n.doc.topicProfile(); p != nil {
+	p := n.doc.topicProfile()
+	if n.o.Profile != "" {
+		p = topicProfileNamed(n.o.Profile)
+	}
+	switch {
+	case p != nil:
 		n.res.Profile = p.name
 		w.several = n.doc.shorten(p)
 		reason = w.apply(p)
-	} else {
+	case n.o.Profile == Canonical:
+		reason = w.canonical()
+	default:
 		w.p = &profile{}
 		w.shortenByWords()
 		reason = w.general()
@@ -80,6 +88,10 @@ func lastLevels(name string) string {
 func (n *normaliser) value(v Value) {
 	topic := strings.TrimSuffix(strings.Trim(v.Topic, "/"), "/state")
 	text, kind := bytes.TrimSpace(v.Payload), String
+	if len(text) > 0 && text[0] == '[' {
+		n.values(strings.ReplaceAll(topic, "/", "."), text)
+		return
+	}
 	if len(text) > 0 && (text[0] == '{' || text[0] == '"') {
 		s := NewScanner(text)
 		if text[0] == '{' {
@@ -109,6 +121,39 @@ func (n *normaliser) value(v Value) {
 	n.doc.add(strings.ReplaceAll(topic, "/", "."), kind, text, nil)
 }
 
+// values adds the numbers of a list, each under its place.
+func (n *normaliser) values(name string, list []byte) {
+	if len(name) >= maxPath || !listsValues(list) {
+		return
+	}
+	d, s := &n.doc, NewScanner(list)
+	d.prefix, d.lists = append(d.room[:0], name...), 1
+	s.Open()
+	for i := 0; s.More(); i++ {
+		if s.Kind() != Number {
+			s.Skip()
+			continue
+		}
+		var digits [20]byte
+		d.under(strconv.AppendInt(digits[:0], int64(i), 10), &s)
+		d.prefix = d.prefix[:len(name)]
+	}
+	d.prefix, d.lists = d.room[:0], 0
+}
+
+// listsValues reports whether a text is a list of numbers, texts and the like.
+func listsValues(data []byte) bool {
+	s := NewScanner(data)
+	n := 0
+	for s.Open(); s.More(); n++ {
+		if kind := s.Kind(); kind == Object || kind == Array {
+			return false
+		}
+		s.Skip()
+	}
+	return n > 0 && s.End() == nil
+}
+
 // decimal reports whether a text is a number and nothing else.
 func decimal(text []byte) bool {
 	_, unit, ok := parseNumber(text)
@@ -126,6 +171,18 @@ func (d *doc) topicProfile() *profile {
 				return p
 			}
 		}
+	}
+	return nil
+}
+
+// topicProfileNamed is the profile that an owner chose, nil where it is no
+// vendor's. One that has no topics is tried with the names of its payloads.
+func topicProfileNamed(name string) *profile {
+	if p := topicProfilesByName[name]; p != nil {
+		return p
+	}
+	if list := profilesByName[name]; len(list) > 0 {
+		return list[0]
 	}
 	return nil
 }
@@ -194,12 +251,12 @@ func (p *profile) findEnd(name string) (suffix string, r rule, number int, ok bo
 func (w *drafter) shortenByWords() {
 	told := make(map[string]int, len(w.doc.leaves))
 	for i := range w.doc.leaves {
-		told[tellingEnd(w.doc.name(&w.doc.leaves[i]))]++
+		told[tellingEnd(w.doc.name(&w.doc.leaves[i]), w.doc.leaves[i].list)]++
 	}
 	for i := range w.doc.leaves {
 		l := &w.doc.leaves[i]
 		name := w.doc.name(l)
-		end := tellingEnd(name)
+		end := tellingEnd(name, l.list)
 		if end == "" || told[end] > 1 {
 			w.keep(l, name)
 			l.gone = true
@@ -211,16 +268,16 @@ func (w *drafter) shortenByWords() {
 
 // tellingEnd is the end of a topic's name that says what a value is, "" when none
 // does.
-func tellingEnd(name string) string {
+func tellingEnd(name string, list bool) string {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	two := name[strings.LastIndexByte(strings.TrimSuffix(name, "."+last), '.')+1:]
 	switch {
-	case guessed(last, "", false).ok, isTimeName(last), last == "status", last == "state", name == "power", name == "power_w", name == "watts":
+	case guessed(last, "", list).ok, isTimeName(last), last == "status", last == "state", name == "power", name == "power_w", name == "watts":
 		return last
-	case guessed(two, "", false).ok:
+	case guessed(two, "", list).ok:
 		return two
 	}
-	if _, behind, ok := strings.Cut(last, "_"); ok && guessed(behind, "", false).ok {
+	if _, behind, ok := strings.Cut(last, "_"); ok && guessed(behind, "", list).ok {
 		return behind
 	}
 	return ""

@@ -81,6 +81,7 @@ func TestWhatIsOneValueIsToldFromReadings(t *testing.T) {
 	for text, want := range map[string]bool{
 		"": true, "12.5": true, "online": true, `"52.30"`: true, "null": true, `{"value":936}`: true, ` { "value" : null }`: true,
 		`{"pv_power":1}`: false, `[{"value":1}]`: false, `{"v":1}`: false, "{": false,
+		`[230,231]`: true, `[]`: false, `[1,{"pv_power":2}]`: false, `[[0,"roof",{"power":1}]]`: false, `[1,2`: false, `["a",null,3]`: true,
 	} {
 		if got := payload.IsValue([]byte(text)); got != want {
 			t.Errorf("%q: got %v", text, got)

@@ -32,6 +32,17 @@ func topicMarks(all []topicVendor) map[string]*profile {
 	return by
 }
 
+//nolint:gochecknoglobals // a table that nobody writes to
+var topicProfilesByName = topicNames(topicProfilesByMark)
+
+func topicNames(byMark map[string]*profile) map[string]*profile {
+	by := make(map[string]*profile)
+	for _, p := range byMark {
+		by[p.name] = p
+	}
+	return by
+}
+
 // openDTUTopics reads OpenDTU's topics. Number 0 is the inverter's output, the
 // others its strings; yieldday is in Wh, yieldtotal in kWh. With several inverters
 // only the sums that it publishes are the source's. Source: OpenDTU-docs,

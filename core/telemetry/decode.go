@@ -54,7 +54,7 @@ func (p *parser) decode(data []byte) (Report, error) {
 	kind := p.scan.Kind()
 	p.overridden = payload.Overridden(data, p.options())
 	var known bool
-	if p.foreign, known = p.pinned(); !known {
+	if p.foreign, known = p.pinned(data); !known {
 		p.foreign = kind != payload.Object && kind != payload.Array || !mentionsCanonical(data)
 	}
 	if !p.foreign {
@@ -141,6 +141,9 @@ type Report struct {
 	// Rejected are readings of which nothing could be taken, by their index in the
 	// payload.
 	Rejected []Rejection
+	// Harmless is set when nothing was to be read: all that was rejected is known to
+	// be no reading, such as what devices publish so that Home Assistant finds them.
+	Harmless bool
 	// Warnings name fields that were left out of readings that were taken.
 	Warnings []Warning
 	// DroppedExtra counts unknown numeric fields beyond MaxExtra or with a name

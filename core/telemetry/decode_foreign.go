@@ -108,7 +108,7 @@ func (p *parser) foreignReadings(data []byte) (ok bool, err error) {
 	switch {
 	case err != nil:
 		return tooMany(err)
-	case !result.Recognised():
+	case !result.Recognised() && !result.Clocked():
 		return false, nil
 	}
 	return p.understood(result), nil
@@ -135,8 +135,10 @@ func (p *parser) understood(result payload.Result) bool {
 	if hollow && len(p.report.Readings) == 0 && result.Profile == "" {
 		return false // its numbers are none of what their names say: extra
 	}
+	p.report.Harmless = len(result.Samples) == 0 && len(result.Rejected) > 0
 	for _, r := range result.Rejected {
 		p.reject(r.Index, r.Reason)
+		p.report.Harmless = p.report.Harmless && r.Known
 	}
 	slices.SortStableFunc(p.report.Rejected, func(a, b Rejection) int { return cmp.Compare(a.Index, b.Index) })
 	for _, w := range result.Warnings {

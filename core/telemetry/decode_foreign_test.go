@@ -127,6 +127,26 @@ func TestALocalTimeIsTheSites(t *testing.T) {
 	}
 }
 
+func TestALocalTimeBesideNothingThatIsKnownIsTheSitesOrWarnedOf(t *testing.T) {
+	t.Parallel()
+	for text, local := range map[string]bool{
+		`{"time":"2026-06-21T13:59:50","foo":12}`: true, `{"Time":"2026-06-21 13:59:50","foo":12}`: true, `{"time":"13:59","foo":12}`: false,
+	} {
+		in := intake()
+		report := decode(t, text, in)
+		if got := only2(t, report, 1); got != defaultTime+" extra=[foo:12]" || local != strings.Contains(report.Warnings[0].Reason, "local time without a zone") {
+			t.Errorf("%s without a zone: got %s, %+v", text, got, report.Warnings)
+		}
+		if in.Zone = time.FixedZone("", 7200); !local {
+			continue
+		}
+		report = decode(t, text, in)
+		if got := only(t, report); got != "2026-06-21T11:59:50.000Z extra=[foo:12]" || report.Given[0][0].Field() != "timestamp" {
+			t.Errorf("%s: got %s, %+v", text, got, report.Given)
+		}
+	}
+}
+
 // only2 is the only reading of a report with this many warnings.
 func only2(t *testing.T, report telemetry.Report, warnings int) string {
 	t.Helper()
@@ -153,6 +173,9 @@ func TestWhatIsNoSampleIsRefused(t *testing.T) {
 		report := decode(t, text, intake())
 		if len(report.Readings) != 0 || len(report.Rejected) != 1 || !strings.Contains(report.Rejected[0].Reason, want) {
 			t.Errorf("%s: got %+v", text, report)
+		}
+		if report.Harmless != (want == "Home Assistant") {
+			t.Errorf("%s: harmless %t", text, report.Harmless)
 		}
 	}
 }

@@ -9,13 +9,13 @@ import (
 
 // pinned decides by the profile that an owner chose whether a payload is read as
 // canonical names. known is false when none was chosen.
-func (p *parser) pinned() (foreign, known bool) {
+func (p *parser) pinned(data []byte) (foreign, known bool) {
 	switch p.in.Profile {
 	case "":
 		return false, false
 	case payload.Canonical:
-		p.canonical = true
-		return false, true
+		p.canonical = !payload.SaysItself(data)
+		return !p.canonical, true
 	default:
 		return true, true
 	}

@@ -81,6 +81,18 @@ func TestAPinDecidesWhoReads(t *testing.T) {
 	if err != nil || report.Readings[0].Extra["pv_power"] != 5 {
 		t.Errorf("canonical: %v, %+v", err, report)
 	}
+	for _, text := range []string{
+		`[{"bn":"d:","n":"pv_power","v":5},{"n":"acPowerWatts","v":6}]`, `[[0,"roof",{"pv_power":5,"acPowerWatts":6}]]`,
+		`{"ts":1781431200000,"values":{"pv_power":5,"acPowerWatts":6}}`, `m pv_power=5,acPowerWatts=6`,
+	} {
+		report, err = telemetry.Decode([]byte(text), in)
+		if err != nil || len(report.Readings) != 1 {
+			t.Fatalf("%s: %v, %+v", text, err, report)
+		}
+		if got, ok := report.Readings[0].Values.Get(telemetry.ACPowerWatts); !ok || got != 6 || report.Readings[0].Extra["pv_power"] != 5 {
+			t.Errorf("%s: %+v", text, report.Readings[0])
+		}
+	}
 	in.Profile = "grott"
 	report, err = telemetry.Decode([]byte(`{"acPowerWatts":5,"values":{"pvpowerin":100}}`), in)
 	if err != nil || report.Format != "grott" {

@@ -65,6 +65,9 @@ type gathering struct {
 	opened, latest time.Time
 	values         []payload.Value
 	size           int
+	// at is the time under which it is stored, in unix milliseconds, 0 while it is
+	// not.
+	at *atomic.Int64
 	// pending is set while values are not handed to the journal.
 	pending bool
 }
@@ -107,7 +110,7 @@ func (g *Gatherer) add(d Delivery, now time.Time) (grown gathering, before *gath
 		one = nil
 	}
 	if one == nil {
-		one = &gathering{source: d.SourceID, owner: d.OwnerID, opened: now}
+		one = &gathering{source: d.SourceID, owner: d.OwnerID, opened: now, at: &atomic.Int64{}}
 		if len(g.sources) < g.cfg.Sources || g.sources[d.SourceID] != nil {
 			g.sources[d.SourceID] = one
 		}
@@ -220,12 +223,34 @@ func (s *Service) store(ctx context.Context, g gathering, now time.Time, done fu
 		done(receipt, nil)
 		return nil
 	}
+	g.settle(&report, s.d.Gather.cfg.Window)
 	s.note(g.source, &report)
 	entry := telemetry.Entry{SourceID: g.source, Readings: report.Readings}
 	return s.hand(ctx, g.owner, entry, g.size, func(err error, errs []error) {
 		done(settle(receipt, len(entry.Readings), err, errs))
 	})
 }
+
+// settle keeps a reading that grows under the time under which a part of it is
+// stored already: where a device tells its time with the last of its values, and
+// that is now, they are one reading still. A time further away is another one's,
+// of what the device had kept and sends again.
+func (g *gathering) settle(report *telemetry.Report, window time.Duration) {
+	r := &report.Readings[0]
+	stored, told := g.at.Load(), r.Timestamp.UnixMilli()
+	if stored == 0 {
+		g.at.Store(told)
+		return
+	}
+	if time.Duration(abs(told-stored))*time.Millisecond > window {
+		return
+	}
+	if r.Timestamp = time.UnixMilli(stored).UTC(); told != stored && len(report.Given) > 0 {
+		report.Given[0] = slices.DeleteFunc(report.Given[0], func(g payload.Given) bool { return g.To == payload.ToTime })
+	}
+}
+
+func abs(n int64) int64 { return max(n, -n) }
 
 // Gathering stores what was gathered without a wish for an answer, until ctx ends
 // and then the rest.

@@ -201,6 +201,47 @@ func TestARetainedReplayIsTheSampleThatItWas(t *testing.T) {
 	})
 }
 
+func TestATimeThatIsToldLastParts(t *testing.T) {
+	for name, c := range map[string]struct {
+		ago  time.Duration
+		want int
+	}{
+		"no reading of now":     {2 * time.Second, 1},
+		"one of hours ago from": {3 * time.Hour, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := grow(t, ingest.GatherConfig{})
+				<-time.After(24 * time.Hour) // earlier than here readings may not be
+				told := time.Now().Add(-c.ago).Truncate(time.Second)
+				for _, v := range [][2]string{{"roof/ch0/P_AC", "303.9"}, {"roof/ch0/U_AC", "232.1"}, {"roof/last_success", fmt.Sprint(told.Unix())}, {"total/P_AC", "303.9"}} {
+					if _, err := g.publish(v[0], v[1], false); err != nil {
+						t.Fatal(err)
+					}
+				}
+				found := g.found()
+				if len(found) != c.want {
+					t.Fatalf("found %d readings, want %d: %+v", len(found), c.want, found)
+				}
+				last := found[len(found)-1]
+				if value(last, telemetry.GridVoltageVolts) != 232.1 || last.Timestamp.Equal(told) != (c.want == 2) {
+					t.Errorf("the last is %+v", last)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsKnownToBeNoReadingIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := grow(t, ingest.GatherConfig{})
+		r, err := g.publish("homeassistant/sensor/x/config", `{"name":"PV power","unique_id":"x","state_topic":"s/1","device_class":"power"}`, false)
+		if err != nil || r.Accepted != 0 || len(r.Rejected) != 1 || g.buried() != 0 || len(g.all()) != 0 {
+			t.Errorf("got %+v, %v and %d dead letters", r, err, g.buried())
+		}
+	})
+}
+
 func TestAValueThatIsNoneOfItsNameIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := grow(t, ingest.GatherConfig{})

@@ -109,6 +109,10 @@ func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, err
 	receipt := Receipt{Rejected: report.Rejected, Warnings: report.Warnings, DroppedExtra: report.DroppedExtra, ClockOff: report.ClockOff}
 	s.known(ctx, &d)
 	s.d.Limits.Charge(d.SourceID, d.OwnerID, max(1, len(report.Readings)+len(report.Rejected)), len(d.Payload))
+	if err == nil && report.Harmless {
+		done(receipt, nil)
+		return nil
+	}
 	if err == nil && len(report.Readings) == 0 {
 		err = fault.New(fault.Invalid, "Nothing in it can be read: %s.", firstReasons(report.Rejected))
 	}
