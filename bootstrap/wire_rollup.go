@@ -45,7 +45,6 @@ func (a *App) wireRollup(ctx context.Context, h *house) error {
 	}
 	roller := rollups.NewRoller(rollups.RollerConfig{
 		Every: a.cfg.RollupEvery, Poll: min(rollupPoll, a.cfg.RollupEvery), Batch: rollupBatch, Lease: rollupLease, Workers: rollupWorkers,
-		Retention: a.cfg.Retention,
 	}, rollups.RollerDeps{
 		Store: h.rollups, Archive: h.archive, Sources: h.registry, Clock: steadyClock(), Failed: failed,
 		Rolled: func(one rollups.Rolled) { counts.Rolled(one.Readings, one.Refolded, one.Took) },
@@ -70,7 +69,7 @@ func rebuildDeps(h *house, progress func(source uuid.UUID, days int)) rollups.Re
 
 // wireEnergies makes what answers for energies.
 func (a *App) wireEnergies(h *house) {
-	h.energies = rollups.New(rollups.Config{Budget: rollups.DefaultBudget, Retention: a.cfg.Retention}, rollups.Deps{
+	h.energies = rollups.New(rollups.Config{Budget: rollups.DefaultBudget}, rollups.Deps{
 		Store: h.rollups, Archive: h.archive, Sources: sqldb.NewSunSources(h.db), Groups: sqldb.NewPowerGroups(h.db),
 		Zones: siteZones{h.settings, zones.New()}, Clock: systemClock(),
 	})

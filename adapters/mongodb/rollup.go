@@ -34,11 +34,17 @@ type Rollups struct{ archive *Archive }
 // Rollups returns the roll-ups beside the archive.
 func (a *Archive) Rollups() *Rollups { return &Rollups{archive: a} }
 
-// Setup makes the index of marks. The archive must be set up before. It may be
+// Setup makes the indexes. The archive must be set up before. It may be
 // called again, and by several processes at once.
 func (s *Rollups) Setup(ctx context.Context) error {
 	return s.use(ctx, "preparing the roll-ups", func(ctx context.Context, db *mongo.Database) error {
 		_, err := db.Collection(marksCollection).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "ripe", Value: 1}}})
+		if err != nil {
+			return err
+		}
+		_, err = db.Collection(daysCollection).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{
+			{Key: "stage", Value: 1}, {Key: "day", Value: 1}, {Key: "_id", Value: 1}, {Key: "rolledAt", Value: 1},
+		}})
 		return err
 	})
 }
@@ -78,18 +84,20 @@ type dayRow struct {
 	Revision int64       `bson:"revision"`
 	Through  int64       `bson:"through"`
 	RolledAt time.Time   `bson:"rolledAt"`
-	Sealed   bool        `bson:"sealed"`
-	Before   []byte      `bson:"before"`
-	State    []byte      `bson:"state"`
-	Energy   []byte      `bson:"energy"`
-	Hours    []byte      `bson:"hours"`
-	Minutes  []byte      `bson:"minutes"`
+	// Day is the number of the day, by which those that are over are found.
+	Day     int32        `bson:"day"`
+	Stage   rollup.Stage `bson:"stage"`
+	Before  []byte       `bson:"before"`
+	State   []byte       `bson:"state"`
+	Energy  []byte       `bson:"energy"`
+	Hours   []byte       `bson:"hours"`
+	Minutes []byte       `bson:"minutes"`
 }
 
 func (r dayRow) day() (rollup.Day, error) {
 	source, number, _, err := readDayID(r.ID)
 	day := rollup.Day{
-		SourceID: source, Day: number, Through: r.Through, Revision: r.Revision, RolledAt: r.RolledAt.UTC(), Sealed: r.Sealed,
+		SourceID: source, Day: number, Through: r.Through, Revision: r.Revision, RolledAt: r.RolledAt.UTC(), Stage: r.Stage,
 		State: r.State, Energy: r.Energy, Minutes: r.Minutes, Hours: r.Hours,
 	}
 	copy(day.Before[:], r.Before)
@@ -185,6 +193,19 @@ func (s *Rollups) After(ctx context.Context, source uuid.UUID, day int32, parts 
 	return s.neighbour(ctx, parts, 1, bson.D{{Key: "$gt", Value: dayID(source, day)}, {Key: "$lte", Value: dayID(source, 1<<31-1)}})
 }
 
+// SealedAfter returns the first row behind a day that is not Whole.
+func (s *Rollups) SealedAfter(ctx context.Context, source uuid.UUID, day int32, parts rollup.Parts) (found rollup.Day, ok bool, err error) {
+	filter := bson.D{
+		{Key: "_id", Value: bson.D{{Key: "$gt", Value: dayID(source, day)}, {Key: "$lte", Value: dayID(source, 1<<31-1)}}},
+		{Key: "stage", Value: bson.D{{Key: "$gt", Value: rollup.Whole}}},
+	}
+	err = s.use(ctx, "looking for the next sealed day", func(ctx context.Context, db *mongo.Database) error {
+		o := options.Find().SetProjection(without(parts)).SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(1).SetHint(bson.D{{Key: "_id", Value: 1}})
+		return eachDay(ctx, db, filter, o, func(day rollup.Day) { found, ok = day, true })
+	})
+	return found, ok, err
+}
+
 func (s *Rollups) neighbour(ctx context.Context, parts rollup.Parts, order int, bounds bson.D) (found rollup.Day, ok bool, err error) {
 	err = s.use(ctx, "looking for a day's neighbour", func(ctx context.Context, db *mongo.Database) error {
 		o := options.Find().SetProjection(without(parts)).SetSort(bson.D{{Key: "_id", Value: order}}).SetLimit(1)
@@ -223,7 +244,7 @@ func isErased(ctx context.Context, db *mongo.Database, source uuid.UUID) (bool, 
 func saveDay(ctx context.Context, db *mongo.Database, day rollup.Day) error {
 	conflict := fault.New(fault.Conflict, "The day was rolled up by another process meanwhile.")
 	row := dayRow{
-		ID: dayID(day.SourceID, day.Day), Revision: day.Revision + 1, Through: day.Through, RolledAt: time.Now().UTC(), Sealed: day.Sealed,
+		ID: dayID(day.SourceID, day.Day), Revision: day.Revision + 1, Through: day.Through, RolledAt: time.Now().UTC(), Day: day.Day, Stage: day.Stage,
 		Before: day.Before[:], State: day.State, Energy: day.Energy, Hours: day.Hours, Minutes: day.Minutes,
 	}
 	if day.Revision == 0 {

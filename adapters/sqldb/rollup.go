@@ -80,7 +80,7 @@ func seriesID(row *sql.Row) (int64, error) {
 
 // columnsOf are the columns of a row with the wanted parts.
 func columnsOf(parts rollup.Parts) string {
-	columns := "d.id, d.revision, d.through, d.rolled_at, d.sealed, d.before"
+	columns := "d.id, d.revision, d.through, d.rolled_at, d.stage, d.before"
 	for _, c := range []struct {
 		part rollup.Parts
 		name string
@@ -124,7 +124,7 @@ func (s *Rollups) query(ctx context.Context, found []rollup.Day, source uuid.UUI
 		var id, rolledAt int64
 		var before []byte
 		day := rollup.Day{SourceID: source}
-		err := rows.Scan(&id, &day.Revision, &day.Through, &rolledAt, &day.Sealed, &before, &day.State, &day.Energy, &day.Minutes, &day.Hours)
+		err := rows.Scan(&id, &day.Revision, &day.Through, &rolledAt, &day.Stage, &before, &day.State, &day.Energy, &day.Minutes, &day.Hours)
 		if err != nil {
 			return nil, err
 		}
@@ -145,6 +145,13 @@ func (s *Rollups) Before(ctx context.Context, source uuid.UUID, day int32, parts
 // After returns the first row behind a day.
 func (s *Rollups) After(ctx context.Context, source uuid.UUID, day int32, parts rollup.Parts) (rollup.Day, bool, error) {
 	return s.neighbour(ctx, source, parts, " where d.id > ? and d.id < ? order by d.id limit 1", func(series int64) (low, high int64) {
+		return rollupID(series, day), (series + 1) << rollupDayBits
+	})
+}
+
+// SealedAfter returns the first row behind a day that is not Whole.
+func (s *Rollups) SealedAfter(ctx context.Context, source uuid.UUID, day int32, parts rollup.Parts) (rollup.Day, bool, error) {
+	return s.neighbour(ctx, source, parts, " where d.id > ? and d.id < ? and d.stage > 0 order by d.id limit 1", func(series int64) (low, high int64) {
 		return rollupID(series, day), (series + 1) << rollupDayBits
 	})
 }
@@ -178,13 +185,13 @@ func (s *Rollups) Save(ctx context.Context, day rollup.Day) error {
 			return missing("series of readings")
 		}
 		id := rollupID(series, day.Day)
-		query := `update rollup_days set revision = ?, through = ?, rolled_at = ?, sealed = ?, before = ?, state = ?, energy = ?
+		query := `update rollup_days set revision = ?, through = ?, rolled_at = ?, stage = ?, before = ?, state = ?, energy = ?
 			where id = ? and revision = ?`
 		if day.Revision == 0 {
-			query = `insert into rollup_days (revision, through, rolled_at, sealed, before, state, energy, id)
+			query = `insert into rollup_days (revision, through, rolled_at, stage, before, state, energy, id)
 				select ?, ?, ?, ?, ?, ?, ?, ? where ? = 0 on conflict do nothing`
 		}
-		n, err := affected(tx.ExecContext(ctx, query, day.Revision+1, day.Through, time.Now().UnixMilli(), day.Sealed, day.Before[:],
+		n, err := affected(tx.ExecContext(ctx, query, day.Revision+1, day.Through, time.Now().UnixMilli(), day.Stage, day.Before[:],
 			blob(day.State), blob(day.Energy), id, day.Revision))
 		if err != nil {
 			return err

@@ -29,8 +29,8 @@ type Day struct {
 	// Before is the digest of the State that the day was folded from: that of the
 	// last earlier row. Where the two differ the day is to be folded anew.
 	Before Digest
-	// Sealed says that its raw readings are deleted or being deleted.
-	Sealed bool
+	// Stage is what is left of the day.
+	Stage Stage
 	// RolledAt is when it was saved, in UTC.
 	RolledAt time.Time
 	// State is what the next readings are folded on to. Energy, Minutes and Hours
@@ -38,6 +38,25 @@ type Day struct {
 	// say; see Parts.
 	State, Energy, Minutes, Hours []byte
 }
+
+// Stage is what is left of a day. It goes on by Keeping, and back to Sealed with
+// readings that come late.
+type Stage uint8
+
+// The stages.
+const (
+	// Whole has its readings and all digests.
+	Whole Stage = iota
+	// Sealed is no more made from its readings: they are deleted, or being deleted.
+	Sealed
+	// Bare has no readings any more.
+	Bare
+	// Coarse has no Minutes either.
+	Coarse
+)
+
+// IsSealed reports whether the day can't be made from its readings any more.
+func (d Day) IsSealed() bool { return d.Stage != Whole }
 
 // Parts says which digests of a day are wanted.
 type Parts uint8

@@ -38,6 +38,8 @@ type Days interface {
 	// first that is behind it; false when there is none.
 	Before(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
 	After(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
+	// SealedAfter returns the first row behind a day that is not Whole.
+	SealedAfter(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
 	// Save stores a row under the next revision. It is a Conflict when the stored
 	// row's revision is not the given one's, and NotFound when the source was
 	// erased.
@@ -48,9 +50,46 @@ type Days interface {
 	Note(ctx context.Context, name string) error
 }
 
-// Store keeps both. What erases the readings of a source (telemetry.Archive)
+// Place is a row in the order of Due.
+type Place struct {
+	SourceID uuid.UUID
+	Day      int32
+}
+
+// Due asks for rows that may go on to their next stage.
+type Due struct {
+	Stage Stage
+	// Before is the day that they are before.
+	Before int32
+	// Idle is for how long they were not saved.
+	Idle time.Duration
+	// After is where the last answer ended, nil for the first.
+	After *Place
+	Limit int
+}
+
+// Keeping lets days go, stage by stage.
+type Keeping interface {
+	// Due returns rows without their digests, by day and those of one day in an order
+	// of the store's own.
+	Due(ctx context.Context, ask Due) ([]Day, error)
+	// Advance brings a row to a stage, under the next revision, and leaves RolledAt as
+	// it is. With Coarse its Minutes go. It is a Conflict when the stored row's revision
+	// is not the given one's.
+	Advance(ctx context.Context, day Day, to Stage) error
+	// Remove erases a row; a Conflict as above.
+	Remove(ctx context.Context, day Day) error
+	// Empty deletes the readings of a source's days from from to to, both included, and
+	// returns how many. No reading goes whose mark was raised before it was written and
+	// was not dropped: it does nothing, and done is false, when the source has a mark of
+	// to or a day before, or when the store is not ready for it.
+	Empty(ctx context.Context, source uuid.UUID, from, to int32) (deleted int64, done bool, err error)
+}
+
+// Store keeps all of it. What erases the readings of a source (telemetry.Archive)
 // erases its marks and rows too, and no Save brings them back.
 type Store interface {
 	Marks
 	Days
+	Keeping
 }

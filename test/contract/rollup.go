@@ -12,13 +12,16 @@ import (
 	"github.com/google/uuid"
 
 	"ampra/core/rollup"
+	"ampra/core/telemetry"
 )
 
 // RollupsRig is a store of roll-ups, and the act that erases all of a source, which
 // is the archive's.
 type RollupsRig struct {
 	Store rollup.Store
-	Erase func(ctx context.Context, source uuid.UUID) error
+	// Archive is where the readings are that Empty deletes.
+	Archive telemetry.Archive
+	Erase   func(ctx context.Context, source uuid.UUID) error
 }
 
 // Rollups runs what every rollup.Store promises. open is called once; the store
@@ -46,6 +49,12 @@ func Rollups(t *testing.T, open func(t *testing.T) RollupsRig) {
 		{"of two who save one revision one wins", rig.revisions},
 		{"erasing removes rows and marks for ever", rig.erase},
 		{"notes stay", rig.note},
+		{"a row goes from stage to stage, and in the end", rig.stages},
+		{"the next row that is sealed is found", rig.sealedAfter},
+		{"rows that are over are listed by day, in parts", rig.dueDays},
+		{"the readings of days are deleted, and no others", rig.emptied},
+		{"readings stay while days up to them are marked", rig.marked},
+		{"readings that are written meanwhile stay", rig.emptiedMeanwhile},
 	} {
 		t.Run(test.name, test.run)
 	}
@@ -314,7 +323,7 @@ func (rig RollupsRig) save(t *testing.T, days ...rollup.Day) {
 func checkDay(t *testing.T, got, want rollup.Day) {
 	t.Helper()
 	same := got.SourceID == want.SourceID && got.Day == want.Day && got.Through == want.Through && got.Revision == want.Revision &&
-		got.Before == want.Before && got.Sealed == want.Sealed && bytes.Equal(got.State, want.State) && bytes.Equal(got.Energy, want.Energy) &&
+		got.Before == want.Before && got.Stage == want.Stage && bytes.Equal(got.State, want.State) && bytes.Equal(got.Energy, want.Energy) &&
 		bytes.Equal(got.Minutes, want.Minutes) && bytes.Equal(got.Hours, want.Hours)
 	if !same {
 		t.Errorf("the row is %+v, want %+v", got, want)

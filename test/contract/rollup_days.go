@@ -25,7 +25,10 @@ func (rig RollupsRig) roundTrip(t *testing.T) {
 	source := newSource()
 	for _, number := range []int32{20000, -5, 0} {
 		day := rig.rolled(t, source, number)
-		day.Sealed = number == 0
+		day.Stage = rollup.Whole
+		if number == 0 {
+			day.Stage = rollup.Coarse
+		}
 		rig.save(t, day)
 		day.Revision++
 		found := rig.get(t, source, number, number, rollup.All)
@@ -34,7 +37,7 @@ func (rig RollupsRig) roundTrip(t *testing.T) {
 		}
 		checkDay(t, found[0], day)
 
-		day.Through, day.Energy, day.State, day.Sealed = day.Through+1, []byte{1}, nil, true
+		day.Through, day.Energy, day.State, day.Stage = day.Through+1, []byte{1}, nil, rollup.Bare
 		rig.save(t, day)
 		day.Revision++
 		checkDay(t, rig.get(t, source, number, number, rollup.All)[0], day)

@@ -151,6 +151,19 @@ func (a *Archive) Erase(ctx context.Context, source uuid.UUID) error {
 	return nil
 }
 
+// empty deletes a source's readings of a span.
+func (a *Archive) empty(source uuid.UUID, from, to int64) (deleted int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for at := range a.sources[source] {
+		if at >= from && at < to {
+			delete(a.sources[source], at)
+			deleted++
+		}
+	}
+	return deleted
+}
+
 // Written is how many readings were stored, each delivery counted: more than are
 // found when some came twice.
 func (a *Archive) Written() int {

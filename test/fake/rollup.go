@@ -18,11 +18,14 @@ import (
 var _ rollup.Store = (*Rollups)(nil)
 
 // Rollups keeps marks and days in memory. Its time is Clock's, the machine's
-// without one. Faults govern Raise, SaveFaults Save.
+// without one. Faults govern Raise, SaveFaults Save, KeepFaults Advance and Empty.
 type Rollups struct {
 	Faults
 	SaveFaults Faults
+	KeepFaults Faults
 	Clock      clock.Clock
+	// Archive is where Empty deletes; nil for nothing to delete.
+	Archive *Archive
 
 	mu      sync.Mutex
 	marks   map[markKey]*keptMark

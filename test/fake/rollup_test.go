@@ -10,7 +10,8 @@ import (
 func TestTheFakeRollupsKeepTheirContract(t *testing.T) {
 	t.Parallel()
 	contract.Rollups(t, func(*testing.T) contract.RollupsRig {
-		var store fake.Rollups
-		return contract.RollupsRig{Store: &store, Erase: store.Erase}
+		var archive fake.Archive
+		store := fake.Rollups{Archive: &archive}
+		return contract.RollupsRig{Store: &store, Archive: &archive, Erase: store.Erase}
 	})
 }

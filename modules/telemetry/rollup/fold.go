@@ -21,8 +21,6 @@ type folding struct {
 	archive telemetry.Archive
 	// parts are the digests that are wanted; the state comes with the energy.
 	parts rollup.Parts
-	// kept is the first day whose raw readings are all there.
-	kept int32
 }
 
 // task is a day to be folded.
@@ -31,8 +29,9 @@ type task struct {
 	day    int32
 	// prior is the state that the day begins with.
 	prior []byte
-	// row is what is stored, with Revision 0 for nothing.
-	row rollup.Day
+	// row is what is stored, with Revision 0 for nothing, and next the first sealed
+	// row behind it.
+	row, next rollup.Day
 	// earliest is the first moment that may be missing in row.
 	earliest int64
 	// until is where to stop, exclusive.
@@ -56,27 +55,17 @@ type outcome struct {
 type folders struct {
 	energy *energy.Folder
 	series *series.Folder // nil when it is not wanted
+	// finish makes the last of the energies.
+	finish func(energy.Day) energy.Day
 }
 
 // run folds a day, with at most budget readings.
 func (f folding) run(ctx context.Context, t task, budget int) (outcome, error) {
-	if t.row.Revision > 0 && (t.row.Sealed || t.day < f.kept) {
-		return f.closed(t), nil
+	fold, from, err := f.start(t)
+	if err != nil {
+		return outcome{}, err
 	}
-	o := outcome{refolded: true}
-	from := rollup.Start(t.day)
-	var fold folders
-	var err error
-	if t.row.Revision > 0 && t.row.Before == rollup.DigestOf(t.prior) && t.earliest >= t.row.Through {
-		if fold, err = f.resume(t.row); err == nil {
-			o.refolded, from = false, t.row.Through
-		}
-	}
-	if o.refolded { // also when the row can't be read any more
-		if fold, err = f.begin(t); err != nil {
-			return outcome{}, err
-		}
-	}
+	o := outcome{refolded: from == rollup.Start(t.day)}
 	through := t.row.Through
 	for {
 		page, err := f.archive.History(ctx, telemetry.Span{
@@ -107,16 +96,32 @@ func (f folding) run(ctx context.Context, t task, budget int) (outcome, error) {
 	}
 	o.day = rollup.Day{
 		SourceID: t.source, Day: t.day, Through: through, Revision: t.row.Revision, Before: rollup.DigestOf(t.prior), RolledAt: t.row.RolledAt,
+		Stage: t.row.Stage,
+	}
+	if t.row.IsSealed() && o.readings > 0 {
+		o.day.Stage = rollup.Sealed // they are to be deleted, too
 	}
 	return o, fold.into(&o.day)
 }
 
-// closed is a day whose raw readings are gone: it stays as it is, and only says
-// that what comes before it is seen.
-func (f folding) closed(t task) outcome {
-	day := t.row
-	day.Before = rollup.DigestOf(t.prior)
-	return outcome{day: day}
+// start begins the folds, and says from where on readings are to be added.
+func (f folding) start(t task) (fold folders, from int64, err error) {
+	if t.row.IsSealed() {
+		return f.late(t)
+	}
+	from = rollup.Start(t.day)
+	if t.row.Revision > 0 && t.row.Before == rollup.DigestOf(t.prior) && t.earliest >= t.row.Through {
+		if fold, err = f.resume(t.row); err == nil {
+			from = t.row.Through
+		}
+	}
+	if from == rollup.Start(t.day) { // also when the row can't be read any more
+		if fold, err = f.begin(t); err != nil {
+			return fold, 0, err
+		}
+	}
+	fold.finish, err = under(t.next)
+	return fold, from, err
 }
 
 func (f folding) wantsSeries() bool { return f.parts.Has(rollup.Minutes) || f.parts.Has(rollup.Hours) }
@@ -174,6 +179,9 @@ func (f folders) add(r *telemetry.Reading) {
 // into fills a row's digests.
 func (f folders) into(row *rollup.Day) error {
 	day, state := f.energy.Result()
+	if f.finish != nil {
+		day = f.finish(day)
+	}
 	var err error
 	if row.Energy, err = day.AppendBinary(nil); err != nil {
 		return fmt.Errorf("encoding a day: %w", err)
@@ -192,12 +200,4 @@ func (f folders) into(row *rollup.Day) error {
 		return fmt.Errorf("encoding a series: %w", err)
 	}
 	return nil
-}
-
-// keptFrom is the first day of which all raw readings are there.
-func keptFrom(now time.Time, retention time.Duration) int32 {
-	if retention == 0 {
-		return -1 << 31
-	}
-	return rollup.DayOf(now.Add(-retention).UnixMilli()) + 1
 }

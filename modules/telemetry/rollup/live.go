@@ -20,6 +20,7 @@ type working struct {
 	rows   map[int32]rollup.Day
 	todo   map[int32]int64 // the earliest moment that may be missing, by day
 	budget *int
+	behind *sealedBehind
 }
 
 // days is Days with a budget that several share.
@@ -36,6 +37,9 @@ func (s *Service) days(ctx context.Context, source uuid.UUID, from, to int32, pa
 		if parts.Has(rollup.Hours) {
 			load |= rollup.Minutes // the hours are made from them
 		}
+		if parts.Has(rollup.Minutes) {
+			load |= rollup.Hours // a late value may be known by its hour alone
+		}
 	}
 	rows, err := s.d.Store.Load(ctx, []uuid.UUID{source}, first, to, load)
 	if err != nil || len(marks) == 0 {
@@ -43,7 +47,7 @@ func (s *Service) days(ctx context.Context, source uuid.UUID, from, to int32, pa
 	}
 	w := working{
 		s: s, source: source, budget: budget, rows: make(map[int32]rollup.Day, len(rows)), todo: earliestOf(marks),
-		fold: folding{archive: s.d.Archive, parts: load, kept: keptFrom(s.d.Clock.Now(), s.cfg.Retention)},
+		fold: folding{archive: s.d.Archive, parts: load}, behind: newSealedBehind(s.d.Store, source, s.d.Clock.Now()),
 	}
 	for _, row := range rows {
 		w.rows[row.Day] = row
@@ -80,7 +84,11 @@ func (w *working) settle(ctx context.Context) ([]int32, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := task{source: w.source, day: day, prior: prior, row: w.rows[day], earliest: w.todo[day], until: rollup.End(day)}
+		next, err := w.behind.of(ctx, day)
+		if err != nil {
+			return nil, err
+		}
+		t := task{source: w.source, day: day, prior: prior, row: w.rows[day], next: next, earliest: w.todo[day], until: rollup.End(day)}
 		o, err := w.fold.run(ctx, t, *w.budget)
 		if err != nil {
 			return nil, err

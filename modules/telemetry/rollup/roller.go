@@ -29,8 +29,6 @@ type RollerConfig struct {
 	// Workers is how many sources are rolled up at a time. A few leave the store to
 	// those who ask.
 	Workers int
-	// Retention is how long raw readings are kept, 0 for ever.
-	Retention time.Duration
 }
 
 // Sources tells whether sources still exist.
@@ -138,6 +136,7 @@ func (r *Roller) source(ctx context.Context, marks []rollup.Taken, alive bool) e
 		return r.d.Store.Drop(ctx, marks...)
 	}
 	slices.SortStableFunc(marks, func(a, b rollup.Taken) int { return cmp.Compare(a.Day, b.Day) })
+	behind := newSealedBehind(r.d.Store, marks[0].SourceID, r.d.Clock.Now())
 	for len(marks) > 0 {
 		n := 1
 		for n < len(marks) && marks[n].Day == marks[0].Day {
@@ -146,7 +145,7 @@ func (r *Roller) source(ctx context.Context, marks []rollup.Taken, alive bool) e
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.day(ctx, marks[:n]); err != nil {
+		if err := r.day(ctx, marks[:n], behind); err != nil {
 			return fmt.Errorf("rolling up day %d of source %s: %w", marks[0].Day, marks[0].SourceID, err)
 		}
 		marks = marks[n:]
@@ -159,11 +158,12 @@ func (r *Roller) source(ctx context.Context, marks []rollup.Taken, alive bool) e
 const attempts = 3
 
 // day rolls up one day of one source, all of whose marks are given.
-func (r *Roller) day(ctx context.Context, marks []rollup.Taken) error {
+func (r *Roller) day(ctx context.Context, marks []rollup.Taken, behind *sealedBehind) error {
 	for attempt := 1; ; attempt++ {
-		done, err := r.try(ctx, marks)
+		done, err := r.try(ctx, marks, behind)
 		switch {
 		case fault.Is(err, fault.Conflict) && attempt < attempts:
+			behind.asked = false // it may have been sealed
 			continue
 		case fault.Is(err, fault.Conflict):
 			return nil // the marks come again
@@ -183,7 +183,7 @@ const patience = 4
 // try does it once. Its order is what makes it exact: the row first, since who saves
 // it meanwhile makes the save fail; then the marks that others raised, since what
 // they cover need not be counted now; then the readings.
-func (r *Roller) try(ctx context.Context, marks []rollup.Taken) (done bool, err error) {
+func (r *Roller) try(ctx context.Context, marks []rollup.Taken, behind *sealedBehind) (done bool, err error) {
 	began := r.d.Clock.Now()
 	source, day := marks[0].SourceID, marks[0].Day
 	t := task{source: source, day: day, earliest: math.MaxInt64, until: rollup.End(day)}
@@ -203,6 +203,12 @@ func (r *Roller) try(ctx context.Context, marks []rollup.Taken) (done bool, err 
 		return false, err
 	}
 	switch {
+	case t.row.IsSealed():
+		// What comes late is filled in at once, as far as it can be: a slot with one
+		// value takes no second one later.
+		if others != math.MaxInt64 && age < patience*r.cfg.Every {
+			return false, nil
+		}
 	case others > t.earliest:
 		// What is counted stays counted, whatever the marks say.
 		t.until = min(t.until, max(others, t.row.Through))
@@ -214,7 +220,10 @@ func (r *Roller) try(ctx context.Context, marks []rollup.Taken) (done bool, err 
 		return false, err
 	}
 	t.prior = before.State
-	fold := folding{archive: r.d.Archive, parts: rollup.All, kept: keptFrom(began, r.cfg.Retention)}
+	if t.next, err = behind.of(ctx, day); err != nil {
+		return false, err
+	}
+	fold := folding{archive: r.d.Archive, parts: rollup.All}
 	o, err := fold.run(ctx, t, math.MaxInt32)
 	if err != nil || o.none {
 		return o.none, err
@@ -223,7 +232,7 @@ func (r *Roller) try(ctx context.Context, marks []rollup.Taken) (done bool, err 
 		return false, err
 	}
 	r.d.Rolled(Rolled{Readings: o.readings, Refolded: o.refolded, Took: r.d.Clock.Now().Sub(began)})
-	return true, r.follow(ctx, o)
+	return true, r.follow(ctx, t, o)
 }
 
 // others is the earliest moment of the day's marks that are not ours.
@@ -245,7 +254,7 @@ func (r *Roller) others(ctx context.Context, marks []rollup.Taken) (int64, error
 // before them: the day behind, and the day itself when what is before it was saved
 // meanwhile. It comes after the save and before the marks are dropped, so that it is
 // made up for after a crash.
-func (r *Roller) follow(ctx context.Context, o outcome) error {
+func (r *Roller) follow(ctx context.Context, t task, o outcome) error {
 	source, day := o.day.SourceID, o.day.Day
 	var again []rollup.Mark
 	next, ok, err := r.d.Store.After(ctx, source, day, rollup.None)
@@ -259,7 +268,8 @@ func (r *Roller) follow(ctx context.Context, o outcome) error {
 	if err != nil {
 		return err
 	}
-	if rollup.DigestOf(before.State) != o.day.Before {
+	// Also when the day behind was sealed meanwhile, and tells what this one told.
+	if rollup.DigestOf(before.State) != o.day.Before || next.IsSealed() && t.next.Revision == 0 && !o.day.IsSealed() {
 		again = append(again, rollup.Mark{SourceID: source, Day: day, Slot: rollup.AtOnce, Earliest: rollup.Start(day)})
 	}
 	if len(again) == 0 {

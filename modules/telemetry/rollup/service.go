@@ -22,9 +22,6 @@ type Config struct {
 	// Budget is how many raw readings one request folds at the most; beyond it the
 	// answer says that it is pending.
 	Budget int
-	// Retention is how long raw readings are kept, 0 for ever: older days are not
-	// folded anew.
-	Retention time.Duration
 }
 
 // DefaultBudget is a good Config.Budget: it costs some 100 ms.
