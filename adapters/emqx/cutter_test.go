@@ -75,6 +75,8 @@ func (p *pretended) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/api/v5/authentication/node_cache/reset":
 		file = map[bool]string{false: "api-6.2-cache-reset.http", true: "api-5.0-cache-reset.http"}[p.old]
+	case r.URL.Path == "/api/v5/nodes":
+		file = map[bool]string{false: "api-5.8-nodes.http", true: "api-5.0-nodes.http"}[p.old]
 	case r.Method == http.MethodDelete:
 		file = map[bool]string{true: "api-5.0-kick.http", false: "api-5.0-kick-nobody.http"}[there]
 		delete(p.sessions, client)

@@ -17,7 +17,7 @@ import (
 func (c *Cutter) Run(ctx context.Context) error {
 	defer c.rest.close()
 	sweep := c.d.Clock.Now()
-	retry, said := c.cfg.Retry, ""
+	retry, said, known := c.cfg.Retry, "", false
 	for ctx.Err() == nil {
 		now := c.d.Clock.Now()
 		if err := c.overdue(ctx, now, retry); err == nil && !now.Before(sweep) {
@@ -27,6 +27,9 @@ func (c *Cutter) Run(ctx context.Context) error {
 				sweep = now.Add(retry)
 			}
 			said, retry = c.said(ctx, said, retry, err)
+			if err == nil && !known {
+				known = c.tellOld(ctx)
+			}
 		} else if err != nil {
 			said, retry = c.said(ctx, said, retry, err)
 		}
