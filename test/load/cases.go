@@ -60,7 +60,11 @@ func (b *bench) mqttCase(ctx context.Context) error {
 		return err
 	}
 	return b.planned(func(devices int, p plan) error {
-		return b.scaled(ctx, row{name: "MQTT, own broker", devices: devices, ack: ackKafka}, func(line *pipeline) (setup, error) {
+		r := row{name: "MQTT, own broker", devices: devices, ack: ackKafka}
+		if devices > perProcess && p.rate > 0 {
+			return b.convoyed(ctx, h, r, p)
+		}
+		return b.scaled(ctx, r, func(line *pipeline) (setup, error) {
 			broker, err := h.run(ctx, "broker", "broker", line.settings(nil))
 			if err != nil {
 				return setup{}, err

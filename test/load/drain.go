@@ -113,7 +113,7 @@ func reach(ctx context.Context, written func(ctx context.Context) (int, error), 
 		if time.Now().After(deadline) {
 			return now, fmt.Errorf("%d of %d readings were written within %s", now, n, drainTime)
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := pause(ctx, 100*time.Millisecond); err != nil { // asking costs the writer
 			return now, err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net"
@@ -49,13 +50,66 @@ func (b *bench) fleetCase(ctx context.Context) error {
 	}
 	devices := b.opt.fleet
 	p := plan{rate: max(1, devices/int(fleetGap/time.Second)), warmup: max(b.opt.warmup, fleetGap), length: b.opt.duration}
-	return b.scaled(ctx, row{name: "fleet, a reading each 10 s", devices: devices, ack: ackKafka}, func(line *pipeline) (setup, error) {
+	r := row{name: "fleet, a reading each 10 s", devices: devices, ack: ackKafka}
+	if devices > perProcess {
+		return b.convoyed(ctx, h, r, p)
+	}
+	return b.scaled(ctx, r, func(line *pipeline) (setup, error) {
 		broker, err := h.run(ctx, "broker", "broker", line.settings(nil))
 		if err != nil {
 			return setup{}, err
 		}
 		return setup{intake: broker, address: broker.mqtt, login: ownLogin, sources: h.devices[:devices], plan: p}, nil
 	})
+}
+
+// convoyed measures a fleet of several generators and brokers.
+func (b *bench) convoyed(ctx context.Context, h *house, r row, p plan) (err error) {
+	b.say(r.name, r.devices)
+	line, err := b.newPipeline(ctx, r.name)
+	if err != nil {
+		return err
+	}
+	defer line.close()
+	var running servers
+	defer func() { err = errors.Join(err, running.stop()) }()
+	var brokers []string
+	for n := range (r.devices+perProcess-1)/perProcess + 1 {
+		name, role := fmt.Sprintf("broker#%d", n), "broker"
+		if n == 0 {
+			name, role = "writer", "writer"
+		}
+		one, err := h.run(ctx, name, role, line.settings(nil))
+		if err != nil {
+			return err
+		}
+		running = append(running, one)
+		if n > 0 {
+			brokers = append(brokers, one.mqtt)
+		}
+	}
+	archive, err := openMongo(ctx, line)
+	if err != nil {
+		return err
+	}
+	defer archive.Close(ctx)
+	c, err := b.muster(ctx, brokers, h.devices[:r.devices])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.dismiss()) }()
+	done, err := b.measure(ctx, measured{
+		row: r, sender: c, meter: &c.meter, plan: p,
+		processes: append(append(running.processes(), c.processes()...), b.kafkaProcess(), b.mongoProcess(), b.postgresProcess()),
+		find:      archive.History, written: archived(running[0].url()), settle: moved(archive), close: func() {},
+		after: func(context.Context) (finder, error) { return archive.History, nil },
+	})
+	done.note += fmt.Sprintf("%d generators and as many brokers; ", len(brokers))
+	if c.broken > 0 {
+		done.note += fmt.Sprintf("%d connections ended early (%s); ", c.broken, c.first)
+	}
+	b.add(done, err)
+	return err
 }
 
 // ownAddress spreads devices over the loopback network: one address has not the

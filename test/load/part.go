@@ -27,6 +27,8 @@ const (
 	brokerPart = "broker" // limit: the MQTT broker alone
 	mochiPart  = "mochi"  // the same of mochi-mqtt, to compare
 	routePart  = "route"  // limit: a bare HTTP route
+
+	generatorPart = "generator" // some of the devices of a convoy
 )
 
 // runPart is main of a part. It ends when its standard input does, which is also
@@ -54,6 +56,8 @@ func runPart(name string) int {
 		err = serveMochi(ctx, os.Args[1])
 	case routePart:
 		err = serveRoute(ctx, os.Args[1])
+	case generatorPart:
+		err = serveGenerator(ctx, os.Args[1])
 	default:
 		err = fmt.Errorf("there is no part %q", name)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -97,7 +98,7 @@ func usages(used []usage, readings int) (cpu, peak string) {
 	var cpus, peaks []string
 	var sum time.Duration
 	var memory int64
-	for _, u := range used {
+	for _, u := range together(used) {
 		if !u.known {
 			cpus, peaks = append(cpus, u.name+" ?"), append(peaks, u.name+" ?")
 			continue
@@ -114,6 +115,24 @@ func usages(used []usage, readings int) (cpu, peak string) {
 		return "-", peak
 	}
 	return fmt.Sprintf("%.0f: %s", perMillion(sum, readings), strings.Join(cpus, ", ")), peak
+}
+
+// together sums up the processes of one kind: those whose names differ behind a #,
+// and the generators.
+func together(used []usage) []usage {
+	var kinds []usage
+	for _, u := range used {
+		u.name, _, _ = strings.Cut(u.name, "#")
+		i := slices.IndexFunc(kinds, func(k usage) bool { return k.name == u.name })
+		if i < 0 {
+			kinds = append(kinds, u)
+			continue
+		}
+		kinds[i].known = kinds[i].known && u.known
+		kinds[i].cpu += u.cpu
+		kinds[i].peak += u.peak
+	}
+	return kinds
 }
 
 func perMillion(d time.Duration, n int) float64 { return d.Seconds() * 1e6 / float64(n) }

@@ -125,3 +125,17 @@ func TestWhatChildrenUseIsTheirParents(t *testing.T) {
 		}
 	}
 }
+
+func TestProcessesOfOneKindAreOneInTheTable(t *testing.T) {
+	t.Parallel()
+	used := []usage{
+		{name: "generator", known: true, cpu: time.Second, peak: 1e6},
+		{name: "broker#1", known: true, cpu: 2 * time.Second, peak: 2e6},
+		{name: "broker#2", known: true, cpu: 3 * time.Second, peak: 3e6},
+		{name: "generator", known: true, cpu: 4 * time.Second, peak: 4e6},
+	}
+	cpu, peak := usages(used, 1_000_000)
+	if cpu != "10: generator 5.0, broker 5.0" || peak != "10: generator 5, broker 5" {
+		t.Errorf("got %q and %q", cpu, peak)
+	}
+}

@@ -29,7 +29,7 @@ const (
 	// A reading is asked for after probeFirst, then at twice that and so on, but
 	// every probeEvery at the least: each question costs what a reading costs.
 	probeFirst = 2 * time.Millisecond
-	probeEvery = 25 * time.Millisecond
+	probeEvery = 100 * time.Millisecond
 )
 
 // verify looks for every reading of the books until all that were acknowledged
