@@ -250,7 +250,7 @@ func (a *App) wirePipeline(ctx context.Context, h *house) error {
 			Batch: 5000, Linger: 50 * time.Millisecond, Window: 500 * time.Millisecond,
 			RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second,
 		}, writer.Deps{
-			Log: a.logged(log), Store: h.store, DeadLetters: h.deadLetters, Clock: systemClock(), Random: rand.Reader,
+			Log: a.logged(log), Store: h.store, DeadLetters: h.deadLetters, Clock: systemClock(),
 			Failed: func(err error) {
 				a.metrics.Retried()
 				a.log.WarnContext(ctx, "writing readings failed, it will be tried again", "error", err)

@@ -109,6 +109,9 @@ func (d *DeadLetters) Setup(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := expire(ctx, letters.Database(), removedCollection, removedField, int32(removedKept/time.Second)); err != nil {
+			return err
+		}
 		if d.retention == 0 {
 			err := letters.Indexes().DropOne(ctx, letterRetention)
 			if hasCode(err, codeIndexNotFound) || hasCode(err, codeNamespaceNotFound) {
@@ -148,6 +151,9 @@ func (d *DeadLetters) Put(ctx context.Context, letters ...telemetry.DeadLetter) 
 	return d.use(ctx, "storing dead letters", func(ctx context.Context, to *mongo.Collection) error {
 		_, err := to.InsertMany(ctx, rows, options.InsertMany().SetOrdered(false))
 		if err != nil && !knownAlready(err) {
+			return err
+		}
+		if err := forgetRemoved(ctx, to, rows); err != nil {
 			return err
 		}
 		for _, source := range slices.Compact(sources) {
@@ -270,38 +276,6 @@ func (d *DeadLetters) Amend(ctx context.Context, source, id uuid.UUID, kind tele
 		_, err := in.UpdateOne(ctx, oneLetter(source, id), change)
 		return err
 	})
-}
-
-// Remove removes letters of a source and says how many of them were there.
-func (d *DeadLetters) Remove(ctx context.Context, source uuid.UUID, ids ...uuid.UUID) (int, error) {
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	wanted := make(bson.A, len(ids))
-	for i, id := range ids {
-		wanted[i] = binaryID(id)
-	}
-	return d.delete(ctx, bson.D{
-		{Key: "_id", Value: bson.D{{Key: "$in", Value: wanted}}}, {Key: "source", Value: binaryID(source)},
-	})
-}
-
-// Erase removes all letters of a source.
-func (d *DeadLetters) Erase(ctx context.Context, source uuid.UUID) error {
-	_, err := d.delete(ctx, bson.D{{Key: "source", Value: binaryID(source)}})
-	return err
-}
-
-func (d *DeadLetters) delete(ctx context.Context, which bson.D) (int, error) {
-	var n int64
-	err := d.use(ctx, "deleting dead letters", func(ctx context.Context, in *mongo.Collection) error {
-		gone, err := in.DeleteMany(ctx, which)
-		if err == nil {
-			n = gone.DeletedCount
-		}
-		return err
-	})
-	return int(n), err
 }
 
 // use bounds an act on the collection in time and translates its error.

@@ -110,3 +110,44 @@ func TestLettersOfAServerThatIsAwayAreUnavailable(t *testing.T) {
 		t.Errorf("putting a letter gives %v", err)
 	}
 }
+
+// A drain that was killed before it committed reads what it stored once more.
+func TestALetterThatWasRemovedIsNotBroughtBack(t *testing.T) {
+	t.Parallel()
+	url, name := stack.Mongo(t)
+	letters := openLetters(t, url, name, 0)
+	source, other := uuid.New(), uuid.New()
+	var batch []telemetry.DeadLetter
+	for i := range 6 {
+		batch = append(batch, telemetry.DeadLetter{
+			ID: uuid.New(), SourceID: []uuid.UUID{source, other}[i%2], At: noon().Add(time.Duration(i) * time.Second), Raw: []byte("x"),
+		})
+	}
+	count := func(of uuid.UUID, want int) {
+		t.Helper()
+		if n, err := letters.Count(t.Context(), of); err != nil || n != want {
+			t.Errorf("%d letters are kept, %v, want %d", n, err, want)
+		}
+	}
+	if err := letters.Put(t.Context(), batch...); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // removed, and removed again
+		if _, err := letters.Remove(t.Context(), source, batch[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := letters.Put(t.Context(), batch...); err != nil {
+			t.Fatal(err)
+		}
+		count(source, 2)
+	}
+	if err := letters.Erase(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	later := telemetry.DeadLetter{ID: uuid.New(), SourceID: other, At: noon(), Raw: []byte("y")}
+	if err := letters.Put(t.Context(), append(batch, later)...); err != nil {
+		t.Fatal(err)
+	}
+	count(source, 2)
+	count(other, 1)
+}

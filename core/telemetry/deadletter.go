@@ -97,6 +97,23 @@ func (l DeadLetter) Bounded() DeadLetter {
 	return l
 }
 
+// Identity is an id for a letter that may come twice: it is made of its source,
+// origin, topic, name, signed time and payload, so that what comes again is the same
+// letter. The time of receipt is left out, which is another each time.
+func (l DeadLetter) Identity() uuid.UUID {
+	signed := int64(0)
+	if !l.SignedAt.IsZero() {
+		signed = l.SignedAt.UnixMilli()
+	}
+	head := fmt.Sprintf("%s %q %q %q %d %d ", l.SourceID, l.Origin, l.Topic, l.Name, signed, l.Size)
+	return uuid.NewSHA1(letterSpace(), append([]byte(head), l.Raw...))
+}
+
+// letterSpace is the namespace of these ids. It never changes.
+func letterSpace() uuid.UUID {
+	return uuid.UUID{0x6d, 0x0b, 0x53, 0x1e, 0x0f, 0x7c, 0x4a, 0x52, 0x9b, 0x1f, 0x5d, 0x8e, 0x33, 0xa9, 0x20, 0xc4}
+}
+
 func storable(text string) string {
 	const unreadable = string(utf8.RuneError)
 	if len(text) > maxLetterText {
@@ -153,9 +170,10 @@ type LetterStore interface {
 	Count(ctx context.Context, source uuid.UUID) (int, error)
 	// Amend gives a letter another reason. One that is not there is no error.
 	Amend(ctx context.Context, source, id uuid.UUID, kind LetterKind, reason string) error
-	// Remove removes letters of a source and says how many of them were there.
+	// Remove removes letters of a source and says how many of them were there. One
+	// that a drain brings once more, within a week, stays away.
 	Remove(ctx context.Context, source uuid.UUID, ids ...uuid.UUID) (int, error)
-	// Erase removes all letters of a source.
+	// Erase removes all letters of a source, as Remove does.
 	Erase(ctx context.Context, source uuid.UUID) error
 }
 

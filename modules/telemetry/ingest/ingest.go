@@ -203,14 +203,18 @@ func (s *Service) Accept(ctx context.Context, d Delivery) (Receipt, error) {
 // bury puts a payload that could not be read, or not wholly, into the dead
 // letters.
 func (s *Service) bury(ctx context.Context, d Delivery, now time.Time, kind telemetry.LetterKind, reason string) error {
-	id, err := uuid.NewRandomFromReader(s.d.Random)
-	if err != nil {
-		return fmt.Errorf("drawing an id: %w", err)
-	}
 	letter := telemetry.DeadLetter{
-		ID: id, SourceID: d.SourceID, At: now, Origin: d.Origin, Topic: d.Topic, Name: d.Name, SignedAt: d.SignedAt, Kind: kind, Reason: reason,
+		SourceID: d.SourceID, At: now, Origin: d.Origin, Topic: d.Topic, Name: d.Name, SignedAt: d.SignedAt, Kind: kind, Reason: reason,
 		Raw:  bytes.Clone(d.Payload[:min(len(d.Payload), telemetry.MaxRaw)]), // the caller's buffer is its own again
 		Size: len(d.Payload), Truncated: len(d.Payload) > telemetry.MaxRaw,
+	}
+	if letter.ID = letter.Identity(); letter.SignedAt.IsZero() {
+		// Nothing tells whether it is the same delivery once more or the next one.
+		id, err := uuid.NewRandomFromReader(s.d.Random)
+		if err != nil {
+			return fmt.Errorf("drawing an id: %w", err)
+		}
+		letter.ID = id
 	}
 	return s.d.DeadLetters.Put(ctx, letter)
 }

@@ -2,7 +2,6 @@ package writer_test
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"sync"
 	"testing"
@@ -53,7 +52,7 @@ func TestTheWriterGathersLongerWhileManyReadingsCome(t *testing.T) {
 		log := &paced{sizes: []int{1, 100, 8, 7, 1}}
 		w := writer.New(writer.Config{Batch: 1000, Linger: time.Second, Window: time.Minute, RetryMin: 1, RetryMax: 1}, writer.Deps{
 			Log: log, Store: writer.NewStore(&archive, &sources{}, &feed{}), DeadLetters: &fake.DeadLetters{},
-			Clock: clock.Func(time.Now), Random: rand.Reader, Failed: func(err error) { t.Error(err) },
+			Clock: clock.Func(time.Now), Failed: func(err error) { t.Error(err) },
 		})
 		stop := run(t, w.Run)
 		synctest.Wait()
@@ -76,7 +75,7 @@ func TestTheNextBatchIsReadWhileOneIsStored(t *testing.T) {
 		log := &paced{sizes: []int{1, 1, 1, 1}}
 		w := writer.New(writer.Config{Batch: 1000, RetryMin: 1, RetryMax: 1}, writer.Deps{
 			Log: log, Store: writer.NewStore(&archive, &sources{}, &feed{}), DeadLetters: &fake.DeadLetters{},
-			Clock: clock.Func(time.Now), Random: rand.Reader, Failed: func(err error) { t.Error(err) },
+			Clock: clock.Func(time.Now), Failed: func(err error) { t.Error(err) },
 		})
 		stop := run(t, w.Run)
 		synctest.Wait()

@@ -3,11 +3,8 @@ package writer
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"ampra/core/clock"
 	"ampra/core/fault"
@@ -31,8 +28,6 @@ type Deps struct {
 	Store       *Store
 	DeadLetters telemetry.DeadLetters
 	Clock       clock.Clock
-	// Random is a cryptographic source of bytes.
-	Random io.Reader
 	// Failed is told of each attempt that failed and will be repeated, also of
 	// several at the same time.
 	Failed func(error)
@@ -140,11 +135,7 @@ func (w *Writer) store(ctx context.Context, batch telemetry.Batch) error {
 			case fault.Passing(err) || ctx.Err() != nil:
 				again, passing = append(again, rest[i]), err
 			default:
-				letter, err := w.letter(rest[i], err)
-				if err != nil {
-					return err
-				}
-				letters = append(letters, letter)
+				letters = append(letters, w.letter(rest[i], err))
 			}
 		}
 		rest = again
@@ -179,17 +170,17 @@ func (w *Writer) bury(ctx context.Context, letters []telemetry.DeadLetter) error
 	return nil
 }
 
-func (w *Writer) letter(p telemetry.Placed, reason error) (telemetry.DeadLetter, error) {
-	id, err := uuid.NewRandomFromReader(w.d.Random)
-	if err != nil {
-		return telemetry.DeadLetter{}, fmt.Errorf("drawing an id: %w", err)
-	}
+// letter is what becomes of a reading that the archive refuses for good. When its
+// batch comes again, it is the same letter.
+func (w *Writer) letter(p telemetry.Placed, reason error) telemetry.DeadLetter {
 	raw := telemetry.AppendEntry(nil, telemetry.Entry{SourceID: p.SourceID, Readings: []telemetry.Reading{p.Reading}})
-	return telemetry.DeadLetter{
-		ID: id, SourceID: p.SourceID, At: w.d.Clock.Now(), Origin: telemetry.FromJournal,
+	letter := telemetry.DeadLetter{
+		SourceID: p.SourceID, At: w.d.Clock.Now(), Origin: telemetry.FromJournal,
 		Topic: fmt.Sprintf("partition %d, offset %d, reading %d", p.Position.Partition, p.Position.Offset, p.Position.Index),
 		Kind:  telemetry.LetterUnstorable, Reason: reason.Error(), Raw: raw, Size: len(raw),
-	}, nil
+	}
+	letter.ID = letter.Identity()
+	return letter
 }
 
 func pause(ctx context.Context, wait time.Duration) {

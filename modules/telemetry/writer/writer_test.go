@@ -2,7 +2,6 @@ package writer_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"sync"
 	"testing"
@@ -274,7 +273,7 @@ func (r *rig) open() *rig {
 		writer.Config{Batch: 10, Linger: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 4 * time.Millisecond},
 		writer.Deps{
 			Log: r.log, Store: writer.NewStore(&r.archive, &sources{}, &feed{}), DeadLetters: &r.letters,
-			Clock: clock.Func(time.Now), Random: rand.Reader,
+			Clock: clock.Func(time.Now),
 			Failed: func(err error) {
 				r.mu.Lock()
 				defer r.mu.Unlock()
