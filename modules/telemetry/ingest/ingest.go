@@ -158,7 +158,8 @@ func (s *Service) hand(ctx context.Context, user uuid.UUID, entry telemetry.Entr
 }
 
 // known names the user of a delivery that does not. Where it can't be told now
-// the user's limit waits; the source's does not.
+// the user's limit is not counted, the source's is, and in the queue each such
+// source stands for itself.
 func (s *Service) known(ctx context.Context, d *Delivery) {
 	if d.OwnerID != uuid.Nil || s.d.Owners == nil {
 		return

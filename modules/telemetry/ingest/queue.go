@@ -26,8 +26,8 @@ type QueueConfig struct {
 	// longer, fewer readings are given to it at a time: whoever comes next stands
 	// behind all of them.
 	Target time.Duration
-	// WaitingBytes bounds what waits before it, 128 MiB, and Patience for how long,
-	// 30 s. Beyond either a delivery is Unavailable.
+	// WaitingBytes bounds what waits before it, 128 MiB, of which one user has at most
+	// half; and Patience for how long, 30 s. Beyond either a delivery is Unavailable.
 	WaitingBytes int
 	Patience     time.Duration
 }
@@ -61,7 +61,8 @@ const readingBytes = 400
 // has, it works off in order; so that the wait behind others is short, little is
 // given to it at a time, and who waits before it is let in by turns: the user
 // that has had least, and of that user's sources the one that has had least. A
-// sender that floods waits for itself.
+// sender that floods waits for itself. A source whose user is not known is a user of
+// its own.
 type Queue struct {
 	cfg   QueueConfig
 	clock clock.Clock
@@ -100,6 +101,7 @@ type userLine struct {
 	ready   line[*sourceLine]
 	sources map[uuid.UUID]*sourceLine
 	begun   int64
+	bytes   int // that wait
 }
 
 // sourceLine are the deliveries of one source that wait, in order.
@@ -132,6 +134,7 @@ func (q *Queue) Depth() (away, waiting, limit int) {
 // Enter waits for a source's turn. An error is a fault Unavailable or ctx's;
 // else Leave is to be called once.
 func (q *Queue) Enter(ctx context.Context, user, source uuid.UUID, readings, payload int) error {
+	user = whose(user, source)
 	l := load{readings, payload + readings*readingBytes}
 	q.mu.Lock()
 	if q.waiting == 0 && q.fits(l) && q.within(source, l) {
@@ -139,7 +142,7 @@ func (q *Queue) Enter(ctx context.Context, user, source uuid.UUID, readings, pay
 		q.mu.Unlock()
 		return nil
 	}
-	if q.waitingBytes+l.bytes > q.cfg.WaitingBytes {
+	if q.waitingBytes+l.bytes > q.cfg.WaitingBytes || q.crowds(user, l) {
 		q.mu.Unlock()
 		return fault.Retry(fault.Unavailable, 5*time.Second, "Too much waits to be stored. Send the readings again.")
 	}
@@ -174,6 +177,7 @@ func (q *Queue) Enter(ctx context.Context, user, source uuid.UUID, readings, pay
 // Leave gives back what Enter took. took is how long the journal had it, ok
 // whether it was stored.
 func (q *Queue) Leave(user, source uuid.UUID, readings, payload int, took time.Duration, ok bool) {
+	user = whose(user, source)
 	l := load{readings, payload + readings*readingBytes}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -196,6 +200,21 @@ func (q *Queue) Leave(user, source uuid.UUID, readings, payload int, took time.D
 		}
 	}
 	q.advance()
+}
+
+// whose is in whose line a source stands.
+func whose(user, source uuid.UUID) uuid.UUID {
+	if user == uuid.Nil {
+		return source
+	}
+	return user
+}
+
+// crowds reports whether a user would have more than its part of what may wait. The
+// first to wait may always: it has no less than others then.
+func (q *Queue) crowds(user uuid.UUID, l load) bool {
+	u := q.known[user]
+	return u != nil && u.bytes > 0 && u.bytes+l.bytes > q.cfg.WaitingBytes/2
 }
 
 // adapt finds how much the journal can have without a long wait: less by a
@@ -252,6 +271,7 @@ func (q *Queue) join(user, source uuid.UUID, w *waiter) {
 		s.had = max(s.had, u.begun)
 	}
 	s.waiters = append(s.waiters, w)
+	u.bytes += w.bytes
 	q.settle(u, s)
 }
 
@@ -267,6 +287,7 @@ func (q *Queue) part(user, source uuid.UUID, w *waiter) bool {
 		return false
 	}
 	s.waiters = slices.Delete(s.waiters, i, i+1)
+	u.bytes -= w.bytes
 	q.waiting -= w.readings
 	q.waitingBytes -= w.bytes
 	q.settle(u, s)
@@ -296,6 +317,7 @@ func (q *Queue) advance() {
 		}
 		s.waiters[0] = nil
 		s.waiters = s.waiters[1:]
+		u.bytes -= w.bytes
 		q.waiting -= w.readings
 		q.waitingBytes -= w.bytes
 		q.take(s.id, w.load)
