@@ -66,6 +66,7 @@ func Main(args []string, version string) int {
 
 // Run is Main with its surroundings as parameters.
 func Run(ctx context.Context, args []string, version string, out, errs io.Writer) int {
+	args = asked(args)
 	var command root
 	exited, file := false, &fileSettings{}
 	parser, err := kong.New(&command,

@@ -24,6 +24,8 @@ func TestANewcomerIsToldWhatToDo(t *testing.T) {
 		"one of a command's own":       {[]string{"simulate", "--interval=10"}, ExitUsage, `--interval: expected a duration such as`},
 		"a duration that is too short": {[]string{"--retention=30m"}, ExitUsage, `--retention (AMPRA_RETENTION) is "30m", expected 0 (for ever) or at least 1h`},
 		"days in the list of settings": {[]string{"config", "--retention=2160h"}, ExitOK, "  90d "},
+		"help as a word":               {[]string{"help"}, ExitOK, "Usage: ampra <command>"},
+		"help with a command":          {[]string{"help", "users", "add"}, ExitOK, "Usage: ampra users add <email>"},
 		"a word like no command":       {[]string{"photosynthesis"}, ExitUsage, "unexpected argument photosynthesis"},
 	} {
 		out := &screen{}
@@ -50,6 +52,24 @@ func TestACommandsOwnFlagsComeBeforeTheSettingsInItsHelp(t *testing.T) {
 		}
 		if !grouped || strings.Contains(first, "--http-listen=") || !strings.Contains(settings, "--http-listen=") || !strings.Contains(settings, "--limit-user-bytes-burst=") {
 			t.Errorf("%s --help does not keep the settings together", command)
+		}
+	}
+}
+
+func TestTheHelpOfACommandShowsAnExampleOfIt(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{
+		"users", "users add", "users list", "keys", "keys generate", "keys rotate", "migrate", "migrate up", "migrate down", "migrate status",
+		"rollup rebuild", "config", "simulate",
+	} {
+		out := &screen{}
+		if code := Run(t.Context(), append(strings.Fields(command), "--help"), "v-test", out, out); code != ExitOK {
+			t.Fatalf("%s --help: code %d, said %s", command, code, out)
+		}
+		said := strings.Join(strings.Fields(out.String()), " ")
+		_, example, shown := strings.Cut(said, "Example: ")
+		if !shown || !strings.Contains(example, "ampra "+command) {
+			t.Errorf("%s --help shows no example of it: %.300s", command, said)
 		}
 	}
 }
