@@ -78,7 +78,7 @@ type Config struct {
 
 	Imports Imports `embed:""`
 
-	Retention        time.Duration `name:"retention" help:"How long readings are kept, e.g. 90d; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
+	Retention        time.Duration `name:"retention" help:"How long readings are kept, and until their days are rolled up; 0 keeps them for ever." default:"90d" placeholder:"DURATION"`
 	RetentionMinutes time.Duration `name:"retention-minutes" help:"How long the slots of five minutes are kept that readings are drawn from once they are deleted; 0 keeps them for ever." default:"730d" placeholder:"DURATION"`
 	RetentionHours   time.Duration `name:"retention-hours" help:"How long hours are kept, and energies with them; 0 keeps them for ever." default:"0" placeholder:"DURATION"`
 

@@ -54,7 +54,7 @@ func openRollups(ctx context.Context, c Config, log *slog.Logger) (telemetry.Arc
 		return archive, archive.Rollups(), archive.Close, nil
 	}
 	archive, err := mongodb.New(mongodb.Config{
-		URL: credential.NewSecret(c.MongoURL), Database: c.MongoDatabase, Retention: c.Retention,
+		URL: credential.NewSecret(c.MongoURL), Database: c.MongoDatabase,
 		MoveEvery: c.MongoMoveEvery, MoveRows: c.MongoMoveRows,
 	}, mongodb.Deps{Log: log})
 	if err != nil {

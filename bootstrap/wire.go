@@ -142,16 +142,11 @@ func (a *App) wireArchive(ctx context.Context, h *house) error {
 		}
 		a.closer(archive.Close)
 		a.checks["archive"] = archive.Ping
-		if a.cfg.Retention > 0 {
-			a.parts.add("retention", 10*time.Second, every(time.Hour, a.log, "deleting old readings", func(ctx context.Context) error {
-				return archive.Expire(ctx, time.Now().Add(-a.cfg.Retention))
-			}))
-		}
 		h.archive, h.rollups = a.archived(&told{Archive: archive, log: a.log}), archive.Rollups()
 		return nil
 	}
 	archive, err := mongodb.New(mongodb.Config{
-		URL: credential.NewSecret(a.cfg.MongoURL), Database: a.cfg.MongoDatabase, Retention: a.cfg.Retention,
+		URL: credential.NewSecret(a.cfg.MongoURL), Database: a.cfg.MongoDatabase,
 		MoveEvery: a.cfg.MongoMoveEvery, MoveRows: a.cfg.MongoMoveRows,
 	}, mongodb.Deps{Log: a.log})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ampra/adapters/metrics"
 	"ampra/adapters/sqldb"
 	"ampra/adapters/zones"
 	"ampra/core/sunsource"
@@ -50,6 +51,7 @@ func (a *App) wireRollup(ctx context.Context, h *house) error {
 		Rolled: func(one rollups.Rolled) { counts.Rolled(one.Readings, one.Refolded, one.Took) },
 	})
 	a.parts.add("roll-ups", 15*time.Second, roller.Run)
+	a.wireRetention(ctx, h, counts)
 	deps := rebuildDeps(h, func(uuid.UUID, int) {})
 	if h.mongo != nil {
 		deps.Blank = h.mongo.Blank
@@ -61,6 +63,32 @@ func (a *App) wireRollup(ctx context.Context, h *house) error {
 		return err
 	})
 	return nil
+}
+
+// How often it is looked for what was kept for long enough, and how many days at
+// once.
+const (
+	keepEvery = 10 * time.Minute
+	keepBatch = 500
+)
+
+// wireRetention lets go of what was kept for long enough.
+func (a *App) wireRetention(ctx context.Context, h *house, counts *metrics.Rollups) {
+	if a.cfg.Retention == 0 {
+		return
+	}
+	a.log.InfoContext(ctx, "readings are deleted that are older than --retention, once their days are rolled up",
+		"retention", DurationText(a.cfg.Retention), "minutes", keptText(a.cfg.RetentionMinutes), "hours", keptText(a.cfg.RetentionHours))
+	keeper := rollups.NewKeeper(rollups.KeeperConfig{
+		Raw: a.cfg.Retention, Minutes: a.cfg.RetentionMinutes, Hours: a.cfg.RetentionHours, Quiet: rollups.Quiet, Every: keepEvery, Batch: keepBatch,
+	}, rollups.KeeperDeps{
+		Store: h.rollups, Clock: steadyClock(),
+		Failed: func(err error) {
+			a.log.WarnContext(ctx, "deleting old readings failed, it will be tried again", "error", err)
+		},
+		Kept: func(kept rollups.Kept) { counts.Kept(kept.Sealed, kept.Readings) },
+	})
+	a.parts.add("retention", 10*time.Second, keeper.Run)
 }
 
 func rebuildDeps(h *house, progress func(source uuid.UUID, days int)) rollups.RebuildDeps {

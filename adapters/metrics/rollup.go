@@ -15,6 +15,8 @@ type Rollups struct {
 	days     *prometheus.CounterVec
 	readings prometheus.Counter
 	took     prometheus.Histogram
+	sealed   prometheus.Counter
+	deleted  prometheus.Counter
 }
 
 // backlogTime bounds the question for what waits, backlogAge how old an answer may
@@ -35,6 +37,8 @@ func (m *Metrics) Rollups(marks rollup.Marks) *Rollups {
 		days:     m.counterVec("ampra_rollup_days_total", "Days rolled up: continued from where they were, or refolded from their first reading.", "how"),
 		readings: m.counter("ampra_rollup_readings_total", "Readings read to roll days up."),
 		took:     m.histogram("ampra_rollup_day_seconds", "Time to roll up one day of one source.", seconds()),
+		sealed:   m.counter("ampra_rollup_days_sealed_total", "Days whose readings were kept for long enough: they are no more made anew."),
+		deleted:  m.counter("ampra_rollup_readings_deleted_total", "Readings of such days that were deleted."),
 	}
 	r.days.WithLabelValues("continued") // shown from the start, as 0
 	r.days.WithLabelValues("refolded")
@@ -50,6 +54,12 @@ func (r *Rollups) Rolled(readings int, refolded bool, took time.Duration) {
 	r.days.WithLabelValues(how).Inc()
 	r.readings.Add(float64(readings))
 	r.took.Observe(took.Seconds())
+}
+
+// Kept counts the days that were sealed, and the readings that were deleted.
+func (r *Rollups) Kept(sealed int, deleted int64) {
+	r.sealed.Add(float64(sealed))
+	r.deleted.Add(float64(deleted))
 }
 
 // backlog remembers an answer for a while, and the last one when there is none.

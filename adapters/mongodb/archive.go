@@ -32,10 +32,6 @@ type Config struct {
 	URL credential.Secret
 	// Database is the database's name.
 	Database string
-	// Retention is how long readings are kept, counted from their own timestamp;
-	// 0 keeps them for ever. A reading that comes in older than that, as an import
-	// may bring, disappears within a minute.
-	Retention time.Duration
 	// Timeout bounds each call, also when its context ends later; 0 means 10 s.
 	Timeout time.Duration
 	// BatchSize is how many readings go into one insert; 0 means 5,000, with which
@@ -88,8 +84,6 @@ func New(cfg Config, d Deps) (*Archive, error) {
 		return nil, fmt.Errorf("%q is no name for a MongoDB database", cfg.Database)
 	case cfg.Timeout < 0, cfg.BatchSize < 0, cfg.MoveEvery < 0, cfg.MoveRows < 0:
 		return nil, errors.New("a timeout, batch size or bound of moves below 0")
-	case cfg.Retention != 0 && cfg.Retention < time.Hour:
-		return nil, fmt.Errorf("a retention of %v: an hour is the least, 0 keeps readings for ever", cfg.Retention)
 	}
 	o := options.Client().ApplyURI(cfg.URL.Reveal())
 	if err := o.Validate(); err != nil {
@@ -110,9 +104,8 @@ func New(cfg Config, d Deps) (*Archive, error) {
 	return a, nil
 }
 
-// Setup connects, makes the collection and its index where they are missing, and
-// brings the retention to its setting. It may be called again after an error,
-// and by several processes at once. An error says what the server lacks.
+// Setup connects and makes the collection and its index where they are missing. It
+// may be called again after an error, and by several processes at once. An error says what the server lacks.
 func (a *Archive) Setup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*a.cfg.Timeout) // an index over a filled collection takes longer
 	defer cancel()
@@ -121,7 +114,7 @@ func (a *Archive) Setup(ctx context.Context) error {
 		return fmt.Errorf("connecting to MongoDB: %w", err)
 	}
 	db := client.Database(a.cfg.Database)
-	if err := setup(ctx, db, a.cfg.Retention); err != nil {
+	if err := setup(ctx, db); err != nil {
 		a.disconnect(ctx, client)
 		return fmt.Errorf("preparing MongoDB: %w", err)
 	}

@@ -122,7 +122,7 @@ func TestTheServersErrorForARowIsThatRowsAlone(t *testing.T) {
 		}
 	})
 	db := client.Database(name)
-	if err := setup(t.Context(), db, 0); err != nil {
+	if err := setup(t.Context(), db); err != nil {
 		t.Fatalf("setting up: %v", err)
 	}
 	for name, c := range map[string]struct {

@@ -287,21 +287,6 @@ func TestTwoMoversDoNotMoveAtATime(t *testing.T) {
 	moved(t, two) // the lease is free
 }
 
-func TestReadingsBeyondTheRetentionAreNotFoundBeforeTheyAreMoved(t *testing.T) {
-	t.Parallel()
-	url, name := stack.Mongo(t)
-	a := opened(t, url, name, func(cfg *Config) { cfg.Retention = time.Hour })
-	source := uuid.New()
-	batch := numbered(source, 0, 2)
-	batch[0].Timestamp = telemetry.Truncate(time.Now().Add(-2 * time.Hour))
-	batch[1].Timestamp = telemetry.Truncate(time.Now())
-	put(t, a, batch...)
-	found, err := numbers(t.Context(), a, source, telemetry.OldestFirst, 10)
-	if err != nil || !slices.Equal(found, []int{1}) {
-		t.Errorf("found are %v, %v", found, err)
-	}
-}
-
 // An erasing whose hot collection is renamed under it still meets every reading.
 func TestDespiteMovesActsAgainOnlyForMoves(t *testing.T) {
 	t.Parallel()

@@ -74,11 +74,7 @@ func (a *Archive) find(ctx context.Context, query telemetry.Span) ([]telemetry.R
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
 	whole := bounds(query)
-	fresh := whole
-	if a.cfg.Retention > 0 { // the server deletes only from the series
-		fresh.from = max(fresh.from, time.Now().Add(-a.cfg.Retention).UnixMilli())
-	}
-	waiting, err := wait(ctx, db, fresh)
+	waiting, err := wait(ctx, db, whole)
 	if err != nil {
 		return nil, err
 	}

@@ -45,11 +45,11 @@ const (
 )
 
 // setup brings the database to what the archive needs.
-func setup(ctx context.Context, db *mongo.Database, retention time.Duration) error {
+func setup(ctx context.Context, db *mongo.Database) error {
 	if err := checkServer(ctx, db); err != nil {
 		return err
 	}
-	if err := makeCollection(ctx, db, retention); err != nil {
+	if err := makeCollection(ctx, db); err != nil {
 		return err
 	}
 	// Buckets are found by source and slot, whose order is that of time. An index
@@ -101,19 +101,16 @@ func checkServer(ctx context.Context, db *mongo.Database) error {
 	return nil
 }
 
-// makeCollection makes the collection, or brings the retention of the one that is
-// there to its setting.
-func makeCollection(ctx context.Context, db *mongo.Database, retention time.Duration) error {
-	create := bson.D{
+// makeCollection makes the collection. The server may not delete from it by itself:
+// it knows no days that are not rolled up, and would take what was imported of
+// years ago within a minute. One that an older version told to do so stops here.
+func makeCollection(ctx context.Context, db *mongo.Database) error {
+	err := db.RunCommand(ctx, bson.D{
 		{Key: "create", Value: collection},
 		{Key: "timeseries", Value: bson.D{
 			{Key: "timeField", Value: timeField}, {Key: "metaField", Value: metaField}, {Key: "granularity", Value: "seconds"},
 		}},
-	}
-	if retention > 0 {
-		create = append(create, bson.E{Key: "expireAfterSeconds", Value: seconds(retention)})
-	}
-	err := db.RunCommand(ctx, create).Err()
+	}).Err()
 	switch {
 	case err == nil:
 		return nil
@@ -128,10 +125,10 @@ func makeCollection(ctx context.Context, db *mongo.Database, retention time.Dura
 		return fmt.Errorf("the collection %s.%s exists and is not a time series of %s by %s: it is another program's, choose another database",
 			db.Name(), collection, metaField, timeField)
 	}
-	if found.ExpireAfterSeconds == seconds(retention) {
+	if found.ExpireAfterSeconds == 0 {
 		return nil
 	}
-	return setRetention(ctx, db, retention)
+	return keepForEver(ctx, db)
 }
 
 // described is what the server tells of the collection.
@@ -158,15 +155,10 @@ func describe(ctx context.Context, db *mongo.Database) (described, error) {
 	return found, nil
 }
 
-// setRetention changes the retention. Another process may be doing so too, which
-// the server answers with a conflict.
-func setRetention(ctx context.Context, db *mongo.Database, retention time.Duration) error {
-	change := bson.D{{Key: "collMod", Value: collection}}
-	if retention > 0 {
-		change = append(change, bson.E{Key: "expireAfterSeconds", Value: seconds(retention)})
-	} else {
-		change = append(change, bson.E{Key: "expireAfterSeconds", Value: "off"})
-	}
+// keepForEver ends the server's own deleting. Another process may be doing so too,
+// which the server answers with a conflict.
+func keepForEver(ctx context.Context, db *mongo.Database) error {
+	change := bson.D{{Key: "collMod", Value: collection}, {Key: "expireAfterSeconds", Value: "off"}}
 	for {
 		err := db.RunCommand(ctx, change).Err()
 		if err == nil {

@@ -40,7 +40,7 @@ func TestSeveralProcessesSetUpAtOnce(t *testing.T) {
 	url, name := stack.Mongo(t)
 	var processes sync.WaitGroup
 	for range 6 {
-		archive, err := mongodb.New(mongodb.Config{URL: credential.NewSecret(url), Database: name, Retention: 48 * time.Hour}, deps())
+		archive, err := mongodb.New(mongodb.Config{URL: credential.NewSecret(url), Database: name}, deps())
 		if err != nil {
 			t.Fatalf("making an archive: %v", err)
 		}
@@ -54,7 +54,7 @@ func TestSeveralProcessesSetUpAtOnce(t *testing.T) {
 		})
 	}
 	processes.Wait()
-	if got := retention(t, url, name); got != 48*3600 {
+	if got := retention(t, url, name); got != -1 {
 		t.Errorf("readings are kept %d s", got)
 	}
 }
@@ -74,17 +74,20 @@ func retention(t *testing.T, url, name string) int64 {
 	return value.AsInt64()
 }
 
-func TestRetentionFollowsItsSetting(t *testing.T) {
+func TestTheServerNoLongerDeletesWhatAnOlderVersionToldItTo(t *testing.T) {
 	t.Parallel()
 	url, name := stack.Mongo(t)
-	for _, step := range []struct {
-		setting time.Duration
-		want    int64
-	}{{0, -1}, {24 * time.Hour, 86400}, {24 * time.Hour, 86400}, {48 * time.Hour, 2 * 86400}, {0, -1}} {
-		onDatabase(t, url, name, func(cfg *mongodb.Config) { cfg.Retention = step.setting })
-		if got := retention(t, url, name); got != step.want {
-			t.Errorf("with a setting of %s readings are kept %d s, want %d", step.setting, got, step.want)
-		}
+	onDatabase(t, url, name, nil)
+	told := bson.D{{Key: "collMod", Value: "readings"}, {Key: "expireAfterSeconds", Value: int64(86_400)}}
+	if err := database(t, url, name).RunCommand(t.Context(), told).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := retention(t, url, name); got != 86_400 {
+		t.Fatalf("readings are kept %d s", got)
+	}
+	onDatabase(t, url, name, nil)
+	if got := retention(t, url, name); got != -1 {
+		t.Errorf("readings are kept %d s", got)
 	}
 }
 
@@ -125,7 +128,6 @@ func TestWrongSettingsAreNamedAndPasswordsAreNot(t *testing.T) {
 	for says, cfg := range map[string]mongodb.Config{
 		`"" is no name`:                  {URL: credential.NewSecret(url)},
 		`"a b" is no name`:               {URL: credential.NewSecret(url), Database: "a b"},
-		"an hour is the least":           {URL: credential.NewSecret(url), Database: "a", Retention: time.Second},
 		"below 0":                        {URL: credential.NewSecret(url), Database: "a", Timeout: -1},
 		"reading the MongoDB URL":        {URL: credential.NewSecret("http://here"), Database: "a"},
 		"mongodb://user:password@host":   {URL: credential.NewSecret("mongodb://me:s3cr3t/x@here"), Database: "a"},

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -53,23 +52,6 @@ func (a *Archive) detach(ctx context.Context, source uuid.UUID) error {
 		_, err := a.db.write.DB.ExecContext(ctx, "update series set source_id = null where source_id = ?", source[:])
 		return err
 	})
-}
-
-// Expire removes the readings of all sources with a time before the given one.
-func (a *Archive) Expire(ctx context.Context, before time.Time) error {
-	var series int64
-	for {
-		err := a.db.read.DB.QueryRowContext(ctx, "select id from series where id > ? order by id limit 1", series).Scan(&series)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err == nil {
-			err = a.deleteBefore(ctx, series, ceilMilli(before))
-		}
-		if err != nil {
-			return fmt.Errorf("deleting old readings: %w", translate(err))
-		}
-	}
 }
 
 // deleteBefore deletes a series' readings before a time, a few in each

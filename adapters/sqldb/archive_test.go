@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"ampra/core/fault"
+	"ampra/core/rollup"
 	"ampra/core/telemetry"
 	"ampra/test/contract"
 )
@@ -214,29 +215,23 @@ func TestAStoreThatCanBeReadButNotWrittenIsSaidToBeAwayUntilItCan(t *testing.T) 
 	}
 }
 
-func TestRetentionDeletesWhatIsOlderInEverySource(t *testing.T) {
+func TestMoreThanOneTransactionDeletesTheReadingsOfADay(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	sources := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+	sources := []uuid.UUID{uuid.New(), uuid.New()}
 	for _, source := range sources {
-		store(t, a, day(source, begin, 20*time.Second)...) // more than one transaction deletes
+		store(t, a, day(source, begin, 20*time.Second)...)
 	}
-	before := begin.Add(18 * time.Hour)
-	if err := a.Expire(t.Context(), before); err != nil {
-		t.Fatalf("expiring: %v", err)
-	}
-	for _, source := range sources {
-		found := stored(t, a, source)
-		if len(found) != 6*180 || !found[len(found)-1].Timestamp.Equal(before) {
-			t.Errorf("%d readings are left, the oldest of %s", len(found), found[len(found)-1].Timestamp)
-		}
-	}
-	if err := a.Expire(t.Context(), begin.Add(48*time.Hour)); err != nil {
-		t.Fatalf("expiring: %v", err)
+	number := rollup.DayOf(begin.UnixMilli())
+	if deleted, done, err := a.Rollups().Empty(t.Context(), sources[0], number, number); err != nil || !done || deleted != 3*24*60 {
+		t.Fatalf("%d readings are deleted, %v, %v", deleted, done, err)
 	}
 	if _, err := a.Latest(t.Context(), sources[0]); !fault.Is(err, fault.NotFound) {
-		t.Errorf("the latest after all have expired: %v, want a fault NotFound", err)
+		t.Errorf("the latest after all are deleted: %v, want a fault NotFound", err)
+	}
+	if n := len(stored(t, a, sources[1])); n != 3*24*60 {
+		t.Errorf("the other source has %d readings", n)
 	}
 	store(t, a, measured(sources[0], begin))
 	if n := len(stored(t, a, sources[0])); n != 1 {

@@ -27,6 +27,7 @@ var suites = map[string]string{
 	"live.Tail":                    "LiveTail",
 	"powergroup.Repository":        "PowerGroups",
 	"rollup.Days":                  "Rollups",
+	"rollup.Keeping":               "Rollups",
 	"rollup.Marks":                 "Rollups",
 	"rollup.Store":                 "Rollups",
 	"sunsource.Erasures":           "Erasures",
