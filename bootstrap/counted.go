@@ -52,7 +52,7 @@ func (c countedIngest) Accept(ctx context.Context, d ingest.Delivery) (ingest.Re
 	counts, began := c.m.Intake(d.Origin), time.Now()
 	counts.Taken(len(d.Payload))
 	r, err := c.next.Accept(ctx, d)
-	c.throttle.Refused(d.Origin, err)
+	refused(c.throttle, d.Origin, err)
 	counts.Settled(time.Since(began), fateOf(r), err)
 	span.End(err)
 	return r, err

@@ -23,12 +23,21 @@ func (s *Scanner) Bool() (value, ok bool) {
 func (s *Scanner) word(word string) bool {
 	for i := range len(word) {
 		if s.at == len(s.data) || s.data[s.at] != word[i] {
-			s.expected(word)
+			s.expectedWord(word)
 			return false
 		}
 		s.at++
 	}
 	return true
+}
+
+// expectedWord is expected for a word of JSON. Devices write nan and none where
+// they mean null.
+func (s *Scanner) expectedWord(word string) {
+	if word == "null" && s.at < len(s.data) {
+		word = "null, a number or a text in quotes"
+	}
+	s.expected(word)
 }
 
 // Number reads the next value and returns its text as it stands, for Float and

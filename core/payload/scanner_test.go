@@ -55,6 +55,8 @@ func TestScannerNamesTheByteAtFault(t *testing.T) {
 		`trux`:                   "byte 3: expected true",
 		`fal5e`:                  "byte 3: expected false",
 		`nul`:                    "byte 3: expected null, but it ends here",
+		`nan`:                    "byte 1: expected null, a number or a text in quotes",
+		`nulx`:                   "byte 3: expected null, a number or a text in quotes",
 		`nulll`:                  "byte 4: expected the end",
 		`None`:                   "byte 0: expected a value",
 		`'a'`:                    "byte 0: expected a value",

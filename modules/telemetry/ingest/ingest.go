@@ -183,7 +183,7 @@ func intakeOf(source uuid.UUID, name string, received, signed time.Time) telemet
 func (s *Service) Accept(ctx context.Context, d Delivery) (Receipt, error) {
 	s.known(ctx, &d)
 	if wait := s.d.Limits.Refuse(d.SourceID, d.OwnerID); wait > 0 {
-		return Receipt{}, fault.Retry(fault.TooMany, wait, "This source, or all of its owner's together, sends more than it may.")
+		return Receipt{}, s.tooMuch(d, wait)
 	}
 	type outcome struct {
 		receipt Receipt
@@ -199,6 +199,15 @@ func (s *Service) Accept(ctx context.Context, d Delivery) (Receipt, error) {
 	case <-ctx.Done():
 		return Receipt{}, fault.Wrap(fault.Unavailable, ctx.Err(), "The readings could not be stored in time. Send them again.")
 	}
+}
+
+// tooMuch says which limit it is.
+func (s *Service) tooMuch(d Delivery, wait time.Duration) error {
+	refused := fault.Retry(fault.TooMany, wait, "This source, or all of its owner's together, sends more than it may. Wait as long as Retry-After says.")
+	if excess := s.d.Limits.Excess(d.SourceID, d.OwnerID); excess != nil {
+		refused.Message, refused.Cause = excess.message(), excess
+	}
+	return refused
 }
 
 // bury puts a payload that could not be read, or not wholly, into the dead
