@@ -34,9 +34,10 @@ type Journal struct {
 
 	mu       sync.Mutex
 	room     room
-	queues   []queue // one a partition, none before Run knows how many there are
-	rounds   int     // of requests, under way
-	first    int     // the partition that begins the next round
+	queues   []queue   // one a partition, none before Run knows how many there are
+	rounds   int       // of requests, under way
+	first    int       // the partition that begins the next round
+	paced    time.Time // before it a round has to be full
 	started  bool
 	stopped  bool
 	stopping chan struct{} // closed when nothing is taken any more

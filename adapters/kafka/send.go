@@ -50,6 +50,7 @@ func (j *Journal) step(base context.Context, flushing bool) (wait time.Duration,
 	sizes, batches := j.gather(now, flushing)
 	if len(batches) > 0 {
 		j.rounds++
+		j.pace(now, batches)
 	}
 	wait = j.nextLook(now, flushing)
 	idle = flushing && j.rounds == 0 && !slices.ContainsFunc(j.queues, func(q queue) bool { return len(q.parts) > 0 })
@@ -123,7 +124,37 @@ func (j *Journal) gather(now time.Time, flushing bool) (sizes []int, batches []o
 
 // ripe reports whether a queue is a reason to send.
 func (j *Journal) ripe(q *queue, now time.Time, flushing bool) bool {
-	return q.free(now) && (flushing || q.bytes >= fullBatch || now.Sub(q.parts[0].since) >= j.linger())
+	return q.free(now) && (flushing || q.bytes >= fullBatch || !now.Before(j.dueAt(q)))
+}
+
+// dueAt is when the first record of a queue has waited for long enough.
+func (j *Journal) dueAt(q *queue) time.Time {
+	due := q.parts[0].since.Add(j.linger())
+	if due.Before(j.paced) {
+		due = j.paced
+	}
+	return due
+}
+
+// crowd is from how many records in a round on the next one begins no earlier than
+// roundGap after it.
+const (
+	crowd    = 3
+	roundGap = 10 * time.Millisecond
+)
+
+// pace keeps rounds apart while records come by the dozen: a request costs client
+// and broker about the same whatever is in it. Who sends one record after the
+// other, each when the last is answered, does not wait for that.
+func (j *Journal) pace(now time.Time, batches []outgoing) {
+	records := 0
+	for _, batch := range batches {
+		records += len(batch.messages)
+	}
+	j.paced = time.Time{}
+	if records >= crowd {
+		j.paced = now.Add(roundGap)
+	}
 }
 
 // linger is how long a record waits for others. While a request is under way
@@ -143,7 +174,7 @@ func (j *Journal) nextLook(now time.Time, flushing bool) time.Duration {
 		if len(q.parts) == 0 || q.flying > 0 {
 			continue // an answer wakes
 		}
-		until := q.parts[0].since.Add(j.linger())
+		until := j.dueAt(q)
 		if flushing {
 			until = now
 		}
