@@ -6,7 +6,8 @@ import "strconv"
 // Grid power is positive on import, battery power on discharge.
 type Field uint8
 
-// The fields, powers in watts, energies in kWh.
+// The fields, powers in watts, energies in kWh. Their order is part of what is
+// stored: new ones are added at the end.
 const (
 	SolarPowerWatts Field = iota
 	ACPowerWatts

@@ -1,32 +1,37 @@
 package telemetry
 
-import "math"
+import (
+	"math"
 
-// Field is one of the canonical quantities of a reading.
+	"ampra/core/payload"
+)
+
+// Field is one of the canonical quantities of a reading: the fields of the neutral
+// form, with what is possible for them.
 type Field uint8
 
 // The canonical fields. Powers in watts, energies in kWh. Their order is part of
 // the journal's encoding: new ones are added at the end.
 const (
-	SolarPowerWatts Field = iota
-	ACPowerWatts
-	GridPowerWatts
-	LoadPowerWatts
-	BatteryPowerWatts
-	BatteryStateOfChargePercent
-	BatteryVoltageVolts
-	GridVoltageVolts
-	GridFrequencyHertz
-	InverterTemperatureCelsius
-	EnergyTodayKwh
-	EnergyTotalKwh
-	LoadTotalKwh
-	GridImportTotalKwh
-	GridExportTotalKwh
-	BatteryChargeTotalKwh
-	BatteryDischargeTotalKwh
+	SolarPowerWatts             = Field(payload.SolarPowerWatts)
+	ACPowerWatts                = Field(payload.ACPowerWatts)
+	GridPowerWatts              = Field(payload.GridPowerWatts)
+	LoadPowerWatts              = Field(payload.LoadPowerWatts)
+	BatteryPowerWatts           = Field(payload.BatteryPowerWatts)
+	BatteryStateOfChargePercent = Field(payload.BatteryStateOfChargePercent)
+	BatteryVoltageVolts         = Field(payload.BatteryVoltageVolts)
+	GridVoltageVolts            = Field(payload.GridVoltageVolts)
+	GridFrequencyHertz          = Field(payload.GridFrequencyHertz)
+	InverterTemperatureCelsius  = Field(payload.InverterTemperatureCelsius)
+	EnergyTodayKwh              = Field(payload.EnergyTodayKwh)
+	EnergyTotalKwh              = Field(payload.EnergyTotalKwh)
+	LoadTotalKwh                = Field(payload.LoadTotalKwh)
+	GridImportTotalKwh          = Field(payload.GridImportTotalKwh)
+	GridExportTotalKwh          = Field(payload.GridExportTotalKwh)
+	BatteryChargeTotalKwh       = Field(payload.BatteryChargeTotalKwh)
+	BatteryDischargeTotalKwh    = Field(payload.BatteryDischargeTotalKwh)
 	// NumFields is how many there are.
-	NumFields int = iota
+	NumFields = payload.NumFields
 )
 
 // FieldInfo describes a field.
@@ -53,23 +58,23 @@ func (f Field) String() string { return fieldInfos[f].Name }
 
 //nolint:gochecknoglobals // a table that nobody writes to
 var fieldInfos = [NumFields]FieldInfo{
-	SolarPowerWatts:             {"solarPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
-	ACPowerWatts:                {"acPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
-	GridPowerWatts:              {"gridPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
-	LoadPowerWatts:              {"loadPowerWatts", "W", 0, maxPowerWatts},
-	BatteryPowerWatts:           {"batteryPowerWatts", "W", -maxPowerWatts, maxPowerWatts},
-	BatteryStateOfChargePercent: {"batteryStateOfChargePercent", "%", 0, 100},
-	BatteryVoltageVolts:         {"batteryVoltageVolts", "V", 0, 5000},
-	GridVoltageVolts:            {"gridVoltageVolts", "V", 0, 1e6},
-	GridFrequencyHertz:          {"gridFrequencyHertz", "Hz", 0, 1000},
-	InverterTemperatureCelsius:  {"inverterTemperatureCelsius", "°C", -100, 300},
-	EnergyTodayKwh:              {"energyTodayKwh", "kWh", 0, maxEnergyKwh},
-	EnergyTotalKwh:              {"energyTotalKwh", "kWh", 0, maxEnergyKwh},
-	LoadTotalKwh:                {"loadTotalKwh", "kWh", 0, maxEnergyKwh},
-	GridImportTotalKwh:          {"gridImportTotalKwh", "kWh", 0, maxEnergyKwh},
-	GridExportTotalKwh:          {"gridExportTotalKwh", "kWh", 0, maxEnergyKwh},
-	BatteryChargeTotalKwh:       {"batteryChargeTotalKwh", "kWh", 0, maxEnergyKwh},
-	BatteryDischargeTotalKwh:    {"batteryDischargeTotalKwh", "kWh", 0, maxEnergyKwh},
+	SolarPowerWatts:             {payload.SolarPowerWatts.String(), "W", -maxPowerWatts, maxPowerWatts},
+	ACPowerWatts:                {payload.ACPowerWatts.String(), "W", -maxPowerWatts, maxPowerWatts},
+	GridPowerWatts:              {payload.GridPowerWatts.String(), "W", -maxPowerWatts, maxPowerWatts},
+	LoadPowerWatts:              {payload.LoadPowerWatts.String(), "W", 0, maxPowerWatts},
+	BatteryPowerWatts:           {payload.BatteryPowerWatts.String(), "W", -maxPowerWatts, maxPowerWatts},
+	BatteryStateOfChargePercent: {payload.BatteryStateOfChargePercent.String(), "%", 0, 100},
+	BatteryVoltageVolts:         {payload.BatteryVoltageVolts.String(), "V", 0, 5000},
+	GridVoltageVolts:            {payload.GridVoltageVolts.String(), "V", 0, 1e6},
+	GridFrequencyHertz:          {payload.GridFrequencyHertz.String(), "Hz", 0, 1000},
+	InverterTemperatureCelsius:  {payload.InverterTemperatureCelsius.String(), "°C", -100, 300},
+	EnergyTodayKwh:              {payload.EnergyTodayKwh.String(), "kWh", 0, maxEnergyKwh},
+	EnergyTotalKwh:              {payload.EnergyTotalKwh.String(), "kWh", 0, maxEnergyKwh},
+	LoadTotalKwh:                {payload.LoadTotalKwh.String(), "kWh", 0, maxEnergyKwh},
+	GridImportTotalKwh:          {payload.GridImportTotalKwh.String(), "kWh", 0, maxEnergyKwh},
+	GridExportTotalKwh:          {payload.GridExportTotalKwh.String(), "kWh", 0, maxEnergyKwh},
+	BatteryChargeTotalKwh:       {payload.BatteryChargeTotalKwh.String(), "kWh", 0, maxEnergyKwh},
+	BatteryDischargeTotalKwh:    {payload.BatteryDischargeTotalKwh.String(), "kWh", 0, maxEnergyKwh},
 }
 
 // FieldNamed returns the field with exactly this name. It is asked for each name
