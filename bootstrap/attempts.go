@@ -102,7 +102,7 @@ type noticedIngest struct {
 func (i noticedIngest) Submit(ctx context.Context, d ingest.Delivery, done func(ingest.Receipt, error)) error {
 	source, origin := d.SourceID, d.Origin
 	return i.countedIngest.Submit(ctx, d, func(r ingest.Receipt, err error) {
-		if err != nil || len(r.Rejected) > 0 {
+		if err != nil || len(r.Rejected) > 0 && !r.Harmless {
 			i.note(ctx, source, origin, r, err)
 		}
 		done(r, err)
@@ -112,7 +112,7 @@ func (i noticedIngest) Submit(ctx context.Context, d ingest.Delivery, done func(
 // Accept is ingest.Service.Accept.
 func (i noticedIngest) Accept(ctx context.Context, d ingest.Delivery) (ingest.Receipt, error) {
 	r, err := i.countedIngest.Accept(ctx, d)
-	if err != nil || len(r.Rejected) > 0 {
+	if err != nil || len(r.Rejected) > 0 && !r.Harmless {
 		i.note(ctx, d.SourceID, d.Origin, r, err)
 	}
 	return r, err

@@ -236,7 +236,7 @@ func TestWhatIsKnownToBeNoReadingIsNoFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := grow(t, ingest.GatherConfig{})
 		r, err := g.publish("homeassistant/sensor/x/config", `{"name":"PV power","unique_id":"x","state_topic":"s/1","device_class":"power"}`, false)
-		if err != nil || r.Accepted != 0 || len(r.Rejected) != 1 || g.buried() != 0 || len(g.all()) != 0 {
+		if err != nil || !r.Harmless || r.Accepted != 0 || len(r.Rejected) != 1 || g.buried() != 0 || len(g.all()) != 0 {
 			t.Errorf("got %+v, %v and %d dead letters", r, err, g.buried())
 		}
 	})

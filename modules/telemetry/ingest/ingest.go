@@ -77,6 +77,9 @@ type Receipt struct {
 	// Accepted is how many readings are durable.
 	Accepted int
 	Rejected []telemetry.Rejection
+	// Harmless is set when what was rejected is known to be no reading: it is no fault
+	// of the device's.
+	Harmless bool
 	Warnings []telemetry.Warning
 	// DroppedExtra counts unknown fields beyond the bound.
 	DroppedExtra int
@@ -110,6 +113,7 @@ func (s *Service) Submit(ctx context.Context, d Delivery, done func(Receipt, err
 	s.known(ctx, &d)
 	s.d.Limits.Charge(d.SourceID, d.OwnerID, max(1, len(report.Readings)+len(report.Rejected)), len(d.Payload))
 	if err == nil && report.Harmless {
+		receipt.Harmless = true
 		done(receipt, nil)
 		return nil
 	}
