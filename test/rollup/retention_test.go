@@ -68,6 +68,12 @@ func (r *rig) raw(t *testing.T, source uuid.UUID) int {
 // produced is a source's production in kWh by day, and in all.
 func produced(t *testing.T, days []rollup.Day) (by map[int32]float64, all float64) {
 	t.Helper()
+	return told(t, days, energy.Production)
+}
+
+// told is a channel's energy in kWh by day, and in all.
+func told(t *testing.T, days []rollup.Day, c energy.Channel) (by map[int32]float64, all float64) {
+	t.Helper()
 	digests := make([]energy.Day, len(days))
 	for i, d := range days {
 		var err error
@@ -78,7 +84,7 @@ func produced(t *testing.T, days []rollup.Day) (by map[int32]float64, all float6
 	by = map[int32]float64{}
 	from, to := begin().AddDate(-6, 0, 0), begin().AddDate(1, 0, 0)
 	for _, b := range energy.Buckets(digests, time.UTC, energy.DayOf, from, to) {
-		if a := b.Energy[energy.Production]; a.Known {
+		if a := b.Energy[c]; a.Known {
 			by[rollup.DayOf(b.Start.UnixMilli())] = a.Kwh()
 			all += a.Kwh()
 		}
@@ -238,15 +244,22 @@ func TestADayBetweenSealedDaysTellsNoEnergyTwice(t *testing.T) {
 	t.Parallel()
 	r, source := newRig(), uuid.New()
 	k := r.keeper(t, 0)
-	r.store1(t, readings(source, begin(), begin().Add(2*day), 10*time.Minute)...)
-	r.store1(t, readings(source, begin().Add(5*day), begin().Add(7*day), 10*time.Minute)...)
+	drawing := func(from, to time.Duration) []telemetry.Reading { // 500 W from a grid without a counter
+		list := readings(source, begin().Add(from), begin().Add(to), 10*time.Minute)
+		for i := range list {
+			list[i].Values.Set(telemetry.GridPowerWatts, 500)
+		}
+		return list
+	}
+	r.store1(t, drawing(0, 2*day)...)
+	r.store1(t, drawing(5*day, 7*day)...)
 	r.settle(t)
 	r.later(t, 40*day)
 	if kept := keep(t, k); kept.Sealed != 4 {
 		t.Fatalf("it did %+v", kept)
 	}
 	_, before := produced(t, r.days(t, source))
-	r.store1(t, readings(source, begin().Add(2*day), begin().Add(5*day), 10*time.Minute)...)
+	r.store1(t, drawing(2*day, 5*day)...)
 	for range 3 {
 		r.settle(t)
 	}
@@ -257,6 +270,9 @@ func TestADayBetweenSealedDaysTellsNoEnergyTwice(t *testing.T) {
 	_, after := produced(t, days)
 	if len(days) != 7 || !near(before, after) || before < 7*24-1 {
 		t.Errorf("of %d days %v kWh became %v", len(days), before, after)
+	}
+	if drawn, _ := told(t, days, energy.GridImport); math.Abs(drawn[days[3].Day]-12) > 0.3 {
+		t.Errorf("the late day drew %v kWh", drawn[days[3].Day])
 	}
 	hours, err := series.ParseDay(days[3].Hours, series.AllFields)
 	if err != nil || hours.Stat(telemetry.ACPowerWatts, 12).Count != 6 {
@@ -341,12 +357,12 @@ func TestADayThatIsMarkedKeepsItsReadingsAndThoseBehindIt(t *testing.T) {
 	t.Parallel()
 	r, source, other := newRig(), uuid.New(), uuid.New()
 	k := r.keeper(t, 0)
-	r.store1(t, readings(source, begin(), begin().Add(4*day), time.Hour)...)
+	r.store1(t, readings(source, begin(), begin().Add(6*day), time.Hour)...)
 	r.store1(t, readings(other, begin(), begin().Add(day), time.Hour)...)
 	r.settle(t)
 	r.advance(35 * day)
 	r.store1(t, reading(source, begin().Add(day+time.Minute)))
-	if kept := keep(t, k); kept.Sealed != 2 || kept.Readings != 48 || r.raw(t, source) != 73 {
+	if kept := keep(t, k); kept.Sealed != 2 || kept.Readings != 48 || r.raw(t, source) != 5*24+1 {
 		t.Errorf("it did %+v, and %d readings are left", kept, r.raw(t, source))
 	}
 	r.settle(t)
@@ -406,4 +422,60 @@ func TestReadingsInOrderComeToTheSameWhateverIsDeletedMeanwhile(t *testing.T) {
 		}
 		compare(t, "kept", r.days(t, source), r.twin(t, source, all))
 	}
+}
+
+func TestADayThatIsSealedWhileTheOneBeforeItIsRolledUpTellsNothingTwice(t *testing.T) {
+	t.Parallel()
+	r, source := newRig(), uuid.New()
+	k := r.keeper(t, 0)
+	r.store1(t, readings(source, begin(), begin().Add(day), 10*time.Minute)...)
+	r.store1(t, readings(source, begin().Add(2*day), begin().Add(3*day), 10*time.Minute)...)
+	r.settle(t)
+	r.later(t, 35*day)
+	_, before := produced(t, r.days(t, source))
+	r.store1(t, readings(source, begin().Add(day), begin().Add(2*day), 10*time.Minute)...)
+	r.advance(3 * slot)
+	calls := r.archive.ReadFaults.Calls()
+	release := r.archive.ReadFaults.Block()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := r.roller.Round(t.Context())
+		ended <- err
+	}()
+	for r.archive.ReadFaults.Calls() == calls {
+		<-time.After(time.Millisecond)
+	}
+	// The keeper would wait for the mark; one that looked before it was raised does not.
+	for _, row := range r.stored(t, source) {
+		if row.Day != rollup.DayOf(begin().Add(day).UnixMilli()) {
+			if err := r.store.Advance(t.Context(), row, rollup.Sealed); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	release()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		r.settle(t)
+	}
+	if _, after := produced(t, r.days(t, source)); !near(before, after) {
+		t.Errorf("%v kWh became %v", before, after)
+	}
+	r.later(t, service.Quiet)
+	keep(t, k)
+	if _, after := produced(t, r.days(t, source)); !near(before, after) || r.raw(t, source) != 0 {
+		t.Errorf("%v kWh became %v, and %d readings are left", before, after, r.raw(t, source))
+	}
+}
+
+// stored are the rows as they are stored.
+func (r *rig) stored(t *testing.T, source uuid.UUID) []rollup.Day {
+	t.Helper()
+	days, err := r.store.Load(t.Context(), []uuid.UUID{source}, math.MinInt32, math.MaxInt32, rollup.None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return days
 }
