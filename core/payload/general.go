@@ -30,6 +30,7 @@ func (w *drafter) general() (reason string) {
 	w.p = &profile{both: []Target{gridW, batteryW}}
 	w.override()
 	var bare *leaf
+	common, under := w.commonUnit()
 	for i := range w.doc.leaves {
 		l := &w.doc.leaves[i]
 		name := w.doc.name(l)
@@ -47,8 +48,11 @@ func (w *drafter) general() (reason string) {
 				}
 				continue
 			}
-			if l.unit != nil {
+			switch {
+			case l.unit != nil:
 				unit = l.unit
+			case len(unit) == 0 && isOf(name, under, common, l.list):
+				unit = common
 			}
 			if name == "power" || name == "power_w" || name == "watts" {
 				bare = l
@@ -62,6 +66,37 @@ func (w *drafter) general() (reason string) {
 	w.complete(w.p.both)
 	w.bare(bare)
 	return w.bad
+}
+
+// commonUnit is the unit that a member of its own tells of all that stands beside
+// it and below, and the name that they begin with.
+func (w *drafter) commonUnit() (unit []byte, under string) {
+	for i := range w.doc.leaves {
+		l := &w.doc.leaves[i]
+		if l.gone || l.kind != String {
+			continue
+		}
+		name := w.doc.name(l)
+		before, ok := strings.CutSuffix(name, "unit")
+		if d, _ := unitOf(string(l.text)); ok && (before == "" || strings.HasSuffix(before, ".")) && d != unknownDimension && d != otherDimension {
+			return l.text, before
+		}
+	}
+	return nil, ""
+}
+
+// isOf reports whether a common unit is that of a name: of what is measured in
+// another one it says nothing.
+func isOf(name, under string, unit []byte, list bool) bool {
+	if len(unit) == 0 || !strings.HasPrefix(name, under) {
+		return false
+	}
+	if m := understand(name, list); m.unit != "" {
+		return false
+	}
+	dimension, _ := unitOf(string(unit))
+	g := guessed(name, "", list)
+	return g.ok && g.id != ruleCanonical && dimensionOf(g.rule.to) == dimension
 }
 
 func (w *drafter) generalValue(g guess, name string, value float64, unit string) bool {
