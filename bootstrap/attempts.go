@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -72,6 +73,8 @@ func (g noticedGate) AdmitWebhook(ctx context.Context, k credentials.Knock) (sig
 			detail = "The source is not active."
 		case device.WrongKind:
 			detail = "The source connects by MQTT, not by webhook."
+		case device.WrongClock:
+			detail = device.ClockDetail(signedOff(k.Signatures))
 		default:
 			detail = "The request's signature: " + refusal.Reason.Error() + "."
 		}
@@ -80,6 +83,19 @@ func (g noticedGate) AdmitWebhook(ctx context.Context, k credentials.Knock) (sig
 		}})
 	}
 	return signed, err
+}
+
+// signedOff is by how much the time in a request's signature is off, as one whose
+// clock is wrong has it.
+func signedOff(s credential.Signatures) time.Duration {
+	if len(s.Timestamp) != 1 {
+		return 0
+	}
+	seconds, err := strconv.ParseInt(s.Timestamp[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Until(time.Unix(seconds, 0))
 }
 
 // foreign notes a publish to a topic that is not the device's own.

@@ -92,7 +92,7 @@ func (c *call) getDeviceStatus() error {
 		State: string(found.State), Since: maybeAt(found.Since), LastSeenAt: maybeAt(found.LastSeenAt), Changes: make([]DeviceChangeDto, len(found.Changes)),
 	}
 	if rhythm := found.Pulse.Rhythm(); rhythm > 0 {
-		dto.RhythmSeconds = new(rhythm.Seconds())
+		dto.RhythmSeconds = new(float64(rhythm.Milliseconds()) / 1000) // a short number
 	}
 	for i, p := range found.Changes {
 		dto.Changes[i] = DeviceChangeDto{string(p.State), instant(p.Since), maybeAt(p.Until)}

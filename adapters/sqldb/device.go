@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json" //nolint:depguard // our own text, written here
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"ampra/core/device"

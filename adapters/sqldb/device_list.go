@@ -126,16 +126,18 @@ func scanListed(ctx context.Context, q *bun.SelectQuery) ([]device.Listed, error
 	return list, rows.Err()
 }
 
+// overviewQuery has a row for each state, with the sum and the number of each
+// power in the order of device.Powers.
+const overviewQuery = `select coalesce(d.state, 'unknown'), count(*),
+	coalesce(sum(d.solar_watts), 0), count(d.solar_watts), coalesce(sum(d.ac_watts), 0), count(d.ac_watts),
+	coalesce(sum(d.grid_watts), 0), count(d.grid_watts), coalesce(sum(d.load_watts), 0), count(d.load_watts),
+	coalesce(sum(d.battery_watts), 0), count(d.battery_watts)
+	from sun_sources as s left join device_states as d on d.source_id = s.id where s.owner_id = ? group by 1`
+
 // Overview sums up all of the owner's sources.
 func (d *Devices) Overview(ctx context.Context, owner uuid.UUID) (device.Overview, error) {
 	o := device.Overview{States: map[device.State]int{}}
-	columns := []string{"solar_watts", "ac_watts", "grid_watts", "load_watts", "battery_watts"}
-	query := "select coalesce(d.state, 'unknown'), count(*)"
-	for _, c := range columns {
-		query += ", coalesce(sum(d." + c + "), 0), count(d." + c + ")" //nolint:modernize // a short list
-	}
-	rows, err := d.db.reader(ctx).QueryContext(ctx, query+` from sun_sources as s left join device_states as d on d.source_id = s.id
-		where s.owner_id = ? group by 1`, owner)
+	rows, err := d.db.reader(ctx).QueryContext(ctx, overviewQuery, owner)
 	if err != nil {
 		return o, fmt.Errorf("summing up sun sources: %w", translate(err))
 	}

@@ -3,11 +3,11 @@ package sqldb
 import (
 	"context"
 	"database/sql"
-	"encoding/json" //nolint:depguard // our own text, written here
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"ampra/core/device"

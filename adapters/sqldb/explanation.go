@@ -3,12 +3,11 @@ package sqldb
 import (
 	"cmp"
 	"context"
-	"encoding/json" //nolint:depguard // our own text, written here
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"ampra/core/telemetry"
@@ -55,7 +54,7 @@ func (e *Explanations) Note(ctx context.Context, list []telemetry.Explanation) e
 	for i, one := range list {
 		rows[i] = explanationJSON{ID: one.SourceID, Fields: make(map[string]explainedJSON, len(one.Fields))}
 		for _, f := range one.Fields {
-			rows[i].Fields[f.Field] = explainedJSON{Rule: f.Rule, From: slices.Concat([]string{}, f.From), Assumed: f.Assumed, At: f.At.UnixMilli()}
+			rows[i].Fields[f.Field] = explainedJSON{Rule: f.Rule, From: storableNames(f.From), Assumed: f.Assumed, At: f.At.UnixMilli()}
 		}
 	}
 	text, err := json.Marshal(rows)
@@ -66,10 +65,19 @@ func (e *Explanations) Note(ctx context.Context, list []telemetry.Explanation) e
 	if e.db.IsPostgres() {
 		query = notePostgres
 	}
-	if _, err := e.db.conn(ctx).NewRaw(query, strings.ReplaceAll(string(text), `\u0000`, "")).Exec(ctx); err != nil {
+	if _, err := e.db.conn(ctx).NewRaw(query, string(text)).Exec(ctx); err != nil {
 		return fmt.Errorf("noting how payloads are understood: %w", translate(err))
 	}
 	return nil
+}
+
+// storableNames are names as both databases take them.
+func storableNames(names []string) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = storable(name)
+	}
+	return list
 }
 
 // Explanation returns what was noted of a source.

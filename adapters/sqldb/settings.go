@@ -2,9 +2,9 @@ package sqldb
 
 import (
 	"context"
-	"encoding/json" //nolint:depguard // our own text, written here
 	"fmt"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
@@ -53,9 +53,9 @@ func (t *jsonText) Scan(src any) error {
 type overrideJSON struct {
 	Field  string  `json:"field"`
 	From   string  `json:"from"`
-	Unit   string  `json:"unit,omitempty"`
-	Scale  float64 `json:"scale,omitempty"`
-	Invert bool    `json:"invert,omitempty"`
+	Unit   string  `json:"unit,omitzero"`
+	Scale  float64 `json:"scale,omitzero"`
+	Invert bool    `json:"invert,omitzero"`
 }
 
 func (r *settingsRow) settings() (sunsource.Settings, error) {
@@ -137,7 +137,7 @@ func (s *Settings) Sites(ctx context.Context, sources []uuid.UUID) ([]sunsource.
 	err := s.db.reader(ctx).NewSelect().TableExpr("sun_sources as s").
 		ColumnExpr("s.id as source_id, s.latitude, s.longitude, st.time_zone, coalesce(st.meter, '') as meter, st.payload_profile, st.payload_overrides").
 		Join("left join source_settings as st on st.source_id = s.id").
-		Where("s.id in (?)", bun.In(sources)).Scan(ctx, &rows) //nolint:staticcheck // as in the other files here
+		Where("s.id in (?)", bun.List(sources)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("reading sources' settings: %w", translate(err))
 	}

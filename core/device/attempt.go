@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -25,8 +26,9 @@ const (
 // maxDetail bounds what an attempt tells of what was sent, in bytes.
 const maxDetail = 300
 
-// Shortened is a text cut to what an attempt holds.
+// Shortened is a text cut to what an attempt holds, in valid UTF-8.
 func Shortened(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= maxDetail {
 		return text
 	}

@@ -33,6 +33,9 @@ func TestALongTextIsCutBetweenLetters(t *testing.T) {
 	if got := device.Shortened("short"); got != "short" {
 		t.Errorf("got %s", got)
 	}
+	if got := device.Shortened("sun\xffsource"); got != "sun\uFFFDsource" {
+		t.Errorf("got %q", got)
+	}
 	for n := range 4 {
 		got := device.Shortened(strings.Repeat("x", n) + strings.Repeat("\u20ac", 200))
 		if !utf8.ValidString(got) || len(got) > 303 || !strings.HasSuffix(got, "...") {

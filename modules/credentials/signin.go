@@ -154,6 +154,8 @@ func (r *Refusal) Code() string {
 		return device.Inactive
 	case errors.Is(r.Reason, errKind):
 		return device.WrongKind
+	case errors.Is(r.Reason, credential.ErrTooOld), errors.Is(r.Reason, credential.ErrTooNew):
+		return device.WrongClock
 	default:
 		return device.BadSignature
 	}

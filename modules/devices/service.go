@@ -2,6 +2,7 @@ package devices
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -96,9 +97,9 @@ func (s *Service) until(ctx context.Context, id uuid.UUID, to time.Time) (time.T
 	if err != nil {
 		return time.Time{}, err
 	}
-	for i := len(later) - 1; i >= 0; i-- { //nolint:modernize // a short list
-		if !later[i].Since.Before(to) {
-			return later[i].Since, nil
+	for _, c := range slices.Backward(later) {
+		if !c.Since.Before(to) {
+			return c.Since, nil
 		}
 	}
 	return time.Time{}, nil

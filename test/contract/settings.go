@@ -137,6 +137,7 @@ func Explanations(t *testing.T, open func(t *testing.T) Records) {
 		"a field's later rule stands, and other fields stay": explainedAgain,
 		"sources that are gone are left out":                 explainedGone,
 		"many are noted at once":                             explainedMany,
+		"whatever a device names its fields is noted":        explainedNames,
 	})
 }
 
@@ -188,6 +189,21 @@ func explainedMany(t *testing.T, r Records) {
 	must(t, r.Explanations.Note(t.Context(), list))
 	for _, one := range list {
 		r.wantExplained(t, one.SourceID, one.Fields...)
+	}
+}
+
+func explainedNames(t *testing.T, r Records) {
+	id := r.newSunSource(t, r.newUser(t).ID).ID
+	note := func(name string) telemetry.Explained {
+		field := explainedOf("acPowerWatts", "grott", 1, name)
+		must(t, r.Explanations.Note(t.Context(), []telemetry.Explanation{{SourceID: id, Fields: []telemetry.Explained{field}}}))
+		return field
+	}
+	for _, name := range []string{`a\u0000`, `\`, "\u2028<&>'", "\t", ""} {
+		r.wantExplained(t, id, note(name))
+	}
+	for _, name := range []string{"a\x00b", "a\xffb"} { // no text, but no reason to note nothing any more
+		note(name)
 	}
 }
 
