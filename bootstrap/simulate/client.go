@@ -19,6 +19,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"ampra/core/credential"
+	"ampra/core/idempotency"
 )
 
 const (
@@ -98,10 +99,18 @@ func (e *apiError) Error() string {
 // away, or asks to wait.
 func passing(err error) (wait time.Duration, ok bool) {
 	if e, is := errors.AsType[*apiError](err); is {
-		return e.RetryAfter, e.Status == http.StatusTooManyRequests || e.Status >= 500
+		return e.RetryAfter, e.Status == http.StatusTooManyRequests || e.Status >= 500 || claimed(err)
 	}
 	var network *url.Error
 	return 0, errors.As(err, &network)
+}
+
+// claimed says that the same request was made before and has no answer yet. If
+// its process was killed it never gets one: the server lets go of it after
+// idempotency.Patience.
+func claimed(err error) bool {
+	e, is := errors.AsType[*apiError](err)
+	return is && e.Status == http.StatusConflict && e.RetryAfter > 0
 }
 
 func statusOf(err error) int {
@@ -170,12 +179,16 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 
 // call is once, tried again with patience while it fails in passing.
 func (c *client) call(ctx context.Context, method, path string, header http.Header, body []byte, into any) error {
-	deadline := time.Now().Add(c.patience)
+	begun := time.Now()
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := c.once(ctx, method, path, header, body, into)
 		wait, again := passing(err)
 		wait = max(wait, pause)
-		if err == nil || !again || time.Now().Add(wait).After(deadline) {
+		patience := c.patience
+		if claimed(err) {
+			patience += idempotency.Patience
+		}
+		if err == nil || !again || time.Since(begun)+wait > patience {
 			return err
 		}
 		if waited := sleep(ctx, wait); waited != nil {

@@ -148,6 +148,28 @@ func TestAProblemIsShownFieldByField(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsWaitedForThatAnEarlierTryWillNeverGet(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if tries++; tries < 3 {
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusConflict, "The first request is still under way.")
+			return
+		}
+		answer(w, 201, map[string]any{"id": "1", "connectionDetails": map[string]any{}})
+	}))
+	defer server.Close()
+	c, err := newClient(server.URL, credential.Secret{}, 0) // no patience with anything else
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.http.CloseIdleConnections()
+	if _, err := c.create(t.Context(), newSource{Name: "Roof"}); err != nil || tries != 3 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+}
+
 func TestARequestIsTriedAgainWhileTheFailurePasses(t *testing.T) {
 	t.Parallel()
 	keys := map[string]int{}
