@@ -225,8 +225,9 @@ func (wallClock) Now() time.Time { return time.Now() }
 
 // decoding is a journal with the real ingest before it.
 func decoding(j *journal) Ingest {
-	return ingest.New(ingest.Deps{ //nolint:exhaustruct_v5 // the others are for what is not used here
+	return ingest.New(ingest.Deps{
 		Journal: j, DeadLetters: &fake.DeadLetters{}, Clock: wallClock{}, Random: rand.Reader, Limits: nil, Queue: nil, Owners: nil, Gather: nil,
+		Sites: nil, Notes: nil,
 	})
 }
 
@@ -335,7 +336,7 @@ func BenchmarkPublish(b *testing.B) {
 // BenchmarkHandle is what the broker does for one reading but for the network.
 func BenchmarkHandle(b *testing.B) {
 	sink := &journal{}
-	br := New(Config{}, Deps{Gate: newGate(), Ingest: sink, Usage: &fakeUsage{}, Limits: nil, Log: quiet()}) //nolint:exhaustruct_v5 // the others are for what is not used here
+	br := New(Config{}, Deps{Gate: newGate(), Ingest: sink, Usage: &fakeUsage{}, Limits: nil, Foreign: nil, Log: quiet()})
 	a := newGate().add()
 	d := &device{TB: b, version: 5, account: a}
 	one := encode(b, d.reading(1, 1, `{"acPowerWatts":4321.5,"energyTotalKwh":12345.6}`))

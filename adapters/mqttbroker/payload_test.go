@@ -46,9 +46,10 @@ func TestNothingOfAPayloadIsKeptBySubmit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			journal, letters := &keeper{}, &fake.DeadLetters{}
-			service := ingest.New(ingest.Deps{ //nolint:exhaustruct_v5 // the others are for what is not used here
+			service := ingest.New(ingest.Deps{
 				Journal: journal, DeadLetters: letters, Random: rand.Reader,
 				Clock: fake.NewClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)), Limits: nil, Queue: nil, Owners: nil, Gather: nil,
+				Sites: nil, Notes: nil,
 			})
 			buffer := []byte(c.payload)
 			var receipt ingest.Receipt

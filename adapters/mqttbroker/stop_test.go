@@ -190,7 +190,7 @@ func TestFailuresOfAcceptPass(t *testing.T) {
 func TestAListenerThatSomebodyClosedIsAnError(t *testing.T) {
 	t.Parallel()
 	first, second := newPipes(), newPipes()
-	b := New(Config{}, Deps{Gate: newGate(), Ingest: newIngest(), Usage: &fakeUsage{}, Limits: nil, Log: quiet()}) //nolint:exhaustruct_v5 // the others are for what is not used here
+	b := New(Config{}, Deps{Gate: newGate(), Ingest: newIngest(), Usage: &fakeUsage{}, Limits: nil, Foreign: nil, Log: quiet()})
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(t.Context(), first, second) }()
 	_ = second.Close()
@@ -211,7 +211,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := New(Config{}, Deps{Gate: newGate(), Ingest: newIngest(), Usage: &fakeUsage{}, Limits: nil, Log: quiet()}).Run(ctx, newPipes()); err != nil { //nolint:exhaustruct_v5 // the others are for what is not used here
+	if err := New(Config{}, Deps{Gate: newGate(), Ingest: newIngest(), Usage: &fakeUsage{}, Limits: nil, Foreign: nil, Log: quiet()}).Run(ctx, newPipes()); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,22 +81,22 @@ func seriesID(row *sql.Row) (int64, error) {
 
 // columnsOf are the columns of a row with the wanted parts.
 func columnsOf(parts rollup.Parts) string {
-	columns := "d.id, d.revision, d.through, d.rolled_at, d.stage, d.before"
+	columns := []string{"d.id, d.revision, d.through, d.rolled_at, d.stage, d.before"}
 	for _, c := range []struct {
 		part rollup.Parts
 		name string
 	}{{rollup.State, "d.state"}, {rollup.Energy, "d.energy"}, {rollup.Minutes, "t.minutes"}, {rollup.Hours, "t.hours"}} {
 		if parts.Has(c.part) {
-			columns += ", " + c.name //nolint:modernize // a short list
+			columns = append(columns, c.name)
 		} else {
-			columns += ", null"
+			columns = append(columns, "null")
 		}
 	}
 	from := " from rollup_days as d"
 	if parts.Has(rollup.Minutes) || parts.Has(rollup.Hours) {
 		from += " left join rollup_tiers as t on t.id = d.id"
 	}
-	return "select " + columns + from
+	return "select " + strings.Join(columns, ", ") + from
 }
 
 // Load returns rows, by source as asked and by day.

@@ -92,8 +92,8 @@ func serveBroker(ctx context.Context, address string) error {
 	}
 	journal := &delayed{queue: make(chan answer, 1<<16)}
 	go journal.run(context.WithoutCancel(ctx))
-	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{ //nolint:exhaustruct_v5 // the others are for what is not used here
-		Gate: openGate{}, Ingest: journal, Usage: openGate{}, Limits: nil, Log: slog.New(slog.DiscardHandler),
+	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{
+		Gate: openGate{}, Ingest: journal, Usage: openGate{}, Limits: nil, Foreign: nil, Log: slog.New(slog.DiscardHandler),
 	})
 	return broker.Run(ctx, listener)
 }

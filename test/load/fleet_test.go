@@ -41,8 +41,8 @@ func openBroker(t *testing.T, wrap func(*delayed) mqttbroker.Ingest) string {
 		t.Fatal(err)
 	}
 	journal := &delayed{queue: make(chan answer, 1000)}
-	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{ //nolint:exhaustruct_v5 // the others are for what is not used here
-		Gate: openGate{}, Ingest: wrap(journal), Usage: openGate{}, Limits: nil, Log: slog.New(slog.DiscardHandler),
+	broker := mqttbroker.New(mqttbroker.Config{}, mqttbroker.Deps{
+		Gate: openGate{}, Ingest: wrap(journal), Usage: openGate{}, Limits: nil, Foreign: nil, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	answering, ended := make(chan struct{}), make(chan error, 1)

@@ -64,7 +64,7 @@ func (s *suite) wasHeard(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, status[name], want)
 		}
 	}
-	if seen, err := time.Parse(time.RFC3339, status["lastSeenAt"].(string)); err != nil || !seen.Equal(at) { //nolint:errcheck // checked by its kind
+	if seen, err := time.Parse(time.RFC3339, sprint(status["lastSeenAt"])); err != nil || !seen.Equal(at) {
 		t.Errorf("it was seen at %v, want %v", status["lastSeenAt"], at)
 	}
 	changes, _ := status["changes"].([]any)
@@ -172,16 +172,18 @@ func (s *suite) overview(t *testing.T) {
 	p := s.newUser(t, "User")
 	none := p.get(t, "/api/overview")
 	none.want(t, 200)
-	if got := none.object(t); got["sources"] != 0.0 || len(got["silent"].([]any)) != 0 || got["now"].(object)["solarPowerWatts"] != nil { //nolint:errcheck // checked by its kind
+	got := none.object(t)
+	now, told := got["now"].(object)
+	if power, named := now["solarPowerWatts"]; !told || !named || power != nil || got["sources"] != 0.0 || sprint(got["silent"]) != "[]" {
 		t.Errorf("of nothing it is %s", none.body)
 	}
 	one, two := p.newSource(t, "MQTT"), p.newSource(t, "MQTT")
 	p.newSource(t, "MQTT")
 	s.site.Hear(t, one, s.now(), new(1500.5))
 	s.site.Hear(t, two, s.now(), new(500.0))
-	got := p.get(t, "/api/overview").object(t)
+	got = p.get(t, "/api/overview").object(t)
 	states, _ := got["states"].(object)
-	now, _ := got["now"].(object)
+	now, _ = got["now"].(object)
 	solar, _ := now["solarPowerWatts"].(object)
 	if got["sources"] != 3.0 || states["online"] != 2.0 || states["unknown"] != 1.0 || solar["value"] != 2000.5 || solar["sources"] != 2.0 || now["gridPowerWatts"] != nil {
 		t.Errorf("it is %v", got)

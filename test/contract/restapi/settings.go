@@ -102,12 +102,12 @@ func (s *suite) settingsPreview(t *testing.T) {
 	if all["problem"] != nil || reading["solarPowerWatts"] != 100.0 || reading["gridPowerWatts"] != nil {
 		t.Errorf("by rules alone: %v", all)
 	}
-	if rule := explain["solarPowerWatts"].(object); rule["rule"] != "words, usual unit" || rule["assumed"] != true || sprint(rule["from"]) != "[pv_power]" { //nolint:errcheck // checked by its kind
+	if rule, _ := explain["solarPowerWatts"].(object); rule["rule"] != "words, usual unit" || rule["assumed"] != true || sprint(rule["from"]) != "[pv_power]" {
 		t.Errorf("the rule is %v", rule)
 	}
 	try := object{"payloadOverrides": []object{{"field": "gridPowerWatts", "from": "a.b", "invertSign": true}}}
 	_, reading, explain = d.preview(t, object{"payload": sample, "settings": try})
-	if reading["gridPowerWatts"] != -1500.0 || explain["gridPowerWatts"].(object)["rule"] != "override" { //nolint:errcheck // checked by its kind
+	if rule, _ := explain["gridPowerWatts"].(object); reading["gridPowerWatts"] != -1500.0 || rule["rule"] != "override" {
 		t.Errorf("with an override: %v %v", reading, explain)
 	}
 	_, reading, _ = d.preview(t, object{"payload": "inverter,site=roof pv_power=2622.7 1756123456000000000"})
