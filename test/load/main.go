@@ -41,13 +41,13 @@ type settings struct {
 	rate, hookRate   int
 	backlog, insert  int
 	storm, fleet     int
-	streams          int
+	streams, days    int
 	profiles         string
 }
 
 // caseNames are all cases, in the order in which they are run.
 func caseNames() []string {
-	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth", "overload", "fleet", "live"}
+	return []string{"mqtt", "mosquitto", "embedded", "limits", "webhook", "drain", "storm", "growth", "overload", "fleet", "live", "year"}
 }
 
 // parse reads the flags.
@@ -67,6 +67,7 @@ func parse(args []string, errs io.Writer) (settings, error) {
 	flags.IntVar(&s.storm, "storm", 10_000, "devices that sign in at once")
 	flags.IntVar(&s.fleet, "fleet", 50_000, "devices of the case fleet, a reading each every 10 s")
 	flags.IntVar(&s.streams, "streams", 5000, "open streams of the case live")
+	flags.IntVar(&s.days, "days", 365, "days of one source of the case year, a reading each 10 s")
 	flags.StringVar(&s.profiles, "cpuprofile", "", "a folder for CPU profiles of the generator and of Ampra's processes")
 	quick := flags.Bool("quick", false, "about 10 s a case, at 5,000 readings/s; flags beside it win")
 	full := flags.Bool("full", false, "a backlog of 2 million")
@@ -89,6 +90,7 @@ func parse(args []string, errs io.Writer) (settings, error) {
 		unless("rate", func() { s.rate = 5000 })
 		unless("backlog", func() { s.backlog = 200_000 })
 		unless("insert", func() { s.insert = 200_000 })
+		unless("days", func() { s.days = 30 })
 	}
 	if *full {
 		unless("backlog", func() { s.backlog = 2_000_000 })
@@ -104,7 +106,7 @@ func parse(args []string, errs io.Writer) (settings, error) {
 	if err != nil {
 		return s, fmt.Errorf("--growth: %w", err)
 	}
-	if s.rate < 0 || s.hookRate < 0 || s.backlog < 1 || s.insert < 1 || s.storm < 1 || s.fleet < 1 || s.streams < 1 || s.duration <= 0 || s.warmup < 0 {
+	if s.rate < 0 || s.hookRate < 0 || s.backlog < 1 || s.insert < 1 || s.storm < 1 || s.fleet < 1 || s.streams < 1 || s.days < 1 || s.duration <= 0 || s.warmup < 0 {
 		return s, errors.New("durations and numbers must be above 0; rates 0 or above")
 	}
 	return s, nil
@@ -181,6 +183,7 @@ func measureAll(ctx context.Context, opt settings, out, errs io.Writer) (err err
 	acts := map[string]func(context.Context) error{
 		"mqtt": b.mqttCase, "mosquitto": b.mosquittoCase, "embedded": b.embeddedCase, "limits": b.limitsCase,
 		"webhook": b.webhookCase, "drain": b.drainCase, "storm": b.stormCase, "fleet": b.fleetCase, "growth": b.growthCase, "overload": b.overloadCase, "live": b.liveCase,
+		"year": b.yearCase,
 	}
 	for _, name := range opt.cases {
 		if failed := acts[name](ctx); failed != nil {
