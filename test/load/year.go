@@ -338,9 +338,9 @@ func (y *year) rawScan(ctx context.Context, find finder) error {
 		var total int64
 		buckets := energy.Buckets(days, time.UTC, energy.DayOf, y.from, y.to)
 		for i := range buckets {
-			total += int64(buckets[i].Energy[energy.Production].MilliwattHours)
+			total += buckets[i].Energy[energy.Production].MilliwattHours
 		}
-		r.rate, r.note = float64(n)/r.length.Seconds(), fmt.Sprintf("%.2f s for %d readings of %d days; ", r.length.Seconds(), n, len(days))
+		r.rate, r.note = float64(n)/r.length.Seconds(), fmt.Sprintf("%.2f s for %d readings of %d days that made %.0f kWh; ", r.length.Seconds(), n, len(days), float64(total)/1e6)
 	}
 	y.bench.add(r, err)
 	return err
