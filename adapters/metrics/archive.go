@@ -12,11 +12,12 @@ import (
 )
 
 type archiveCounts struct {
-	readings                outcomes
-	size                    prometheus.Histogram
-	took                    prometheus.Histogram
-	delay                   prometheus.Histogram
-	latest, history, erased query
+	readings        outcomes
+	size            prometheus.Histogram
+	took            prometheus.Histogram
+	delay           prometheus.Histogram
+	latest, newest  query
+	history, erased query
 }
 
 type query struct {
@@ -34,7 +35,7 @@ func newArchiveCounts(m *Metrics) archiveCounts {
 		took:     m.histogram("ampra_archive_write_seconds", "Time of a batch of the archive.", seconds()),
 		delay: m.histogram("ampra_received_to_queryable_seconds", "From taking a reading in until queries find it.",
 			prometheus.ExponentialBuckets(0.001, 2, 20)), // 1 ms to 9 min
-		latest: one("latest"), history: one("history"), erased: one("erase"),
+		latest: one("latest"), newest: one("newest"), history: one("history"), erased: one("erase"),
 	}
 }
 
@@ -71,6 +72,13 @@ func (a *archive) Latest(ctx context.Context, source uuid.UUID) (telemetry.Readi
 	reading, err := a.next.Latest(ctx, source)
 	a.asked(a.m.archive.latest, began, err)
 	return reading, err
+}
+
+func (a *archive) Newest(ctx context.Context, sources []uuid.UUID, since time.Time) ([]telemetry.Reading, error) {
+	began := a.m.now()
+	readings, err := a.next.Newest(ctx, sources, since)
+	a.asked(a.m.archive.newest, began, err)
+	return readings, err
 }
 
 func (a *archive) History(ctx context.Context, span telemetry.Span) ([]telemetry.Reading, error) {

@@ -181,6 +181,10 @@ func (s *script) Latest(context.Context, uuid.UUID) (telemetry.Reading, error) {
 	return telemetry.Reading{}, s.err
 }
 
+func (s *script) Newest(context.Context, []uuid.UUID, time.Time) ([]telemetry.Reading, error) {
+	return nil, s.err
+}
+
 func (s *script) History(context.Context, telemetry.Span) ([]telemetry.Reading, error) {
 	return nil, s.err
 }

@@ -118,16 +118,13 @@ func without(parts rollup.Parts) bson.D {
 	return left
 }
 
-// sourcesAtOnce is for how many sources one query asks.
-const sourcesAtOnce = 50
-
 // Load returns rows, by source as asked and by day.
 func (s *Rollups) Load(ctx context.Context, sources []uuid.UUID, from, to int32, parts rollup.Parts) ([]rollup.Day, error) {
 	var found []rollup.Day
 	for some := range slices.Chunk(sources, sourcesAtOnce) {
 		of := map[uuid.UUID][]rollup.Day{}
 		err := s.use(ctx, "loading days", func(ctx context.Context, db *mongo.Database) error {
-			return eachDay(ctx, db, dayRange(some, from, to), options.Find().SetProjection(without(parts)).SetSort(bson.D{{Key: "_id", Value: 1}}),
+			return eachDay(ctx, db, daysOf(some, from, to), options.Find().SetProjection(without(parts)).SetSort(bson.D{{Key: "_id", Value: 1}}),
 				func(day rollup.Day) { of[day.SourceID] = append(of[day.SourceID], day) })
 		})
 		if err != nil {

@@ -79,29 +79,39 @@ func seriesID(row *sql.Row) (int64, error) {
 	return id, err
 }
 
-// columnsOf are the columns of a row with the wanted parts.
-func columnsOf(parts rollup.Parts) string {
-	columns := []string{"d.id, d.revision, d.through, d.rolled_at, d.stage, d.before"}
+// columnsOf are the columns of a row d with the wanted parts, and what to join to d
+// for them.
+func columnsOf(parts rollup.Parts) (columns, join string) {
+	names := []string{"d.id, d.revision, d.through, d.rolled_at, d.stage, d.before"}
 	for _, c := range []struct {
 		part rollup.Parts
 		name string
 	}{{rollup.State, "d.state"}, {rollup.Energy, "d.energy"}, {rollup.Minutes, "t.minutes"}, {rollup.Hours, "t.hours"}} {
 		if parts.Has(c.part) {
-			columns = append(columns, c.name)
+			names = append(names, c.name)
 		} else {
-			columns = append(columns, "null")
+			names = append(names, "null")
 		}
 	}
-	from := " from rollup_days as d"
 	if parts.Has(rollup.Minutes) || parts.Has(rollup.Hours) {
-		from += " left join rollup_tiers as t on t.id = d.id"
+		join = " left join rollup_tiers as t on t.id = d.id"
 	}
-	return "select " + strings.Join(columns, ", ") + from
+	return strings.Join(names, ", "), join
+}
+
+func selectDays(parts rollup.Parts) string {
+	columns, join := columnsOf(parts)
+	return "select " + columns + " from rollup_days as d" + join
 }
 
 // Load returns rows, by source as asked and by day.
 func (s *Rollups) Load(ctx context.Context, sources []uuid.UUID, from, to int32, parts rollup.Parts) ([]rollup.Day, error) {
-	query := columnsOf(parts) + " where d.id between ? and ? order by d.id"
+	if len(sources) > 1 {
+		found, err := s.daysOfMany(ctx, sources, parts, "d.id between (s.id << ?) + ? and (s.id << ?) + ?",
+			rollupDayBits, rollupID(0, from), rollupDayBits, rollupID(0, to))
+		return found, rollupError("loading days", err)
+	}
+	query := selectDays(parts) + " where d.id between ? and ? order by d.id"
 	var found []rollup.Day
 	for _, source := range sources {
 		series, err := s.series(ctx, source)
@@ -122,18 +132,25 @@ func (s *Rollups) query(ctx context.Context, found []rollup.Day, source uuid.UUI
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id, rolledAt int64
-		var before []byte
-		day := rollup.Day{SourceID: source}
-		err := rows.Scan(&id, &day.Revision, &day.Through, &rolledAt, &day.Stage, &before, &day.State, &day.Energy, &day.Minutes, &day.Hours)
+		day, err := scanDay(rows)
 		if err != nil {
 			return nil, err
 		}
-		day.Day, day.RolledAt = rollupDay(id), time.UnixMilli(rolledAt).UTC()
-		copy(day.Before[:], before)
+		day.SourceID = source
 		found = append(found, day)
 	}
 	return found, rows.Err()
+}
+
+// scanDay reads a row of some other columns and those of a day.
+func scanDay(rows *sql.Rows, others ...any) (rollup.Day, error) {
+	var id, rolledAt int64
+	var before []byte
+	var day rollup.Day
+	err := rows.Scan(append(others, &id, &day.Revision, &day.Through, &rolledAt, &day.Stage, &before, &day.State, &day.Energy, &day.Minutes, &day.Hours)...)
+	day.Day, day.RolledAt = rollupDay(id), time.UnixMilli(rolledAt).UTC()
+	copy(day.Before[:], before)
+	return day, err
 }
 
 // Before returns the last row before a day.
@@ -164,7 +181,7 @@ func (s *Rollups) neighbour(
 	series, err := s.series(ctx, source)
 	if err == nil && series != 0 {
 		low, high := bounds(series)
-		found, err = s.query(ctx, nil, source, columnsOf(parts)+where, low, high)
+		found, err = s.query(ctx, nil, source, selectDays(parts)+where, low, high)
 	}
 	if err != nil {
 		return rollup.Day{}, false, fmt.Errorf("looking for a day's neighbour: %w", translate(err))

@@ -132,6 +132,10 @@ func (s *Rollups) Drop(ctx context.Context, taken ...rollup.Taken) error {
 
 // Waiting returns all marks of sources.
 func (s *Rollups) Waiting(ctx context.Context, sources []uuid.UUID, from, to int32) ([]rollup.Mark, error) {
+	if len(sources) > 1 {
+		found, err := s.waitingOfMany(ctx, sources, from, to)
+		return found, rollupError("looking for marks", err)
+	}
 	var found []rollup.Mark
 	for _, source := range sources {
 		var err error

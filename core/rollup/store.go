@@ -38,6 +38,12 @@ type Days interface {
 	// first that is behind it; false when there is none.
 	Before(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
 	After(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
+	// Last returns of each source its last row that is before a day, by source as
+	// asked; nothing of those that have none.
+	Last(ctx context.Context, sources []uuid.UUID, day int32, parts Parts) ([]Day, error)
+	// First is the day of the first row that any of the sources has; false when none
+	// has one.
+	First(ctx context.Context, sources []uuid.UUID) (day int32, ok bool, err error)
 	// SealedAfter returns the first row behind a day that is not Whole.
 	SealedAfter(ctx context.Context, source uuid.UUID, day int32, parts Parts) (Day, bool, error)
 	// Save stores a row under the next revision. It is a Conflict when the stored

@@ -95,6 +95,10 @@ type Archive interface {
 	Write(ctx context.Context, readings []Placed) (errs []error)
 	// Latest returns the reading with the newest timestamp, or NotFound.
 	Latest(ctx context.Context, source uuid.UUID) (Reading, error)
+	// Newest returns of each source the reading with the newest timestamp, by source
+	// as asked; nothing of those whose newest is before since, or who have none. It is
+	// for many sources; of one it is Latest.
+	Newest(ctx context.Context, sources []uuid.UUID, since time.Time) ([]Reading, error)
 	// History returns the readings of a span, merged by identity.
 	History(ctx context.Context, query Span) ([]Reading, error)
 	// Erase removes all readings of a source.

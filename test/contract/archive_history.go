@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"ampra/core/fault"
 	"ampra/core/telemetry"
 )
@@ -144,6 +146,9 @@ func (a archiveSuite) endedQueries(t *testing.T) {
 	}
 	if _, err := a.archive.Latest(ctx, source); !errors.Is(err, context.Canceled) {
 		t.Errorf("a latest whose context has ended is %v, want context.Canceled in it", err)
+	}
+	if _, err := a.archive.Newest(ctx, []uuid.UUID{source}, time.Time{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a newest whose context has ended is %v, want context.Canceled in it", err)
 	}
 	if err := a.archive.Erase(ctx, source); !errors.Is(err, context.Canceled) {
 		t.Errorf("an erasing whose context has ended is %v, want context.Canceled in it", err)

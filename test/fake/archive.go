@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -106,6 +107,26 @@ func (a *Archive) Latest(ctx context.Context, source uuid.UUID) (telemetry.Readi
 		return telemetry.Reading{}, fault.New(fault.NotFound, "There is no reading yet.")
 	}
 	return found[0], nil
+}
+
+// Newest returns the newest reading of each source.
+func (a *Archive) Newest(ctx context.Context, sources []uuid.UUID, since time.Time) ([]telemetry.Reading, error) {
+	if fate, err := a.ReadFaults.begin(ctx); err != nil || fate.err != nil {
+		return nil, fmt.Errorf("reading the newest: %w", cmpErr(err, fate.err))
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var found []telemetry.Reading
+	for _, source := range sources {
+		rows := a.sources[source]
+		if len(rows) == 0 {
+			continue
+		}
+		if newest := rows[slices.Max(slices.Collect(maps.Keys(rows)))]; !newest.Timestamp.Before(since) {
+			found = append(found, own(newest.Reading))
+		}
+	}
+	return found, nil
 }
 
 // History returns the readings of a span, merged by identity.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -209,6 +210,34 @@ func (s *Rollups) After(_ context.Context, source uuid.UUID, day int32, parts ro
 		return rollup.Day{}, false, nil
 	}
 	return found[0], true, nil
+}
+
+// Last returns the last row of each source before a day.
+func (s *Rollups) Last(_ context.Context, sources []uuid.UUID, day int32, parts rollup.Parts) ([]rollup.Day, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if day == math.MinInt32 {
+		return nil, nil // nothing is before it
+	}
+	var last []rollup.Day
+	for _, source := range sources {
+		if found := s.ofSource(source, -1<<31, day-1, parts); len(found) > 0 {
+			last = append(last, found[len(found)-1])
+		}
+	}
+	return last, nil
+}
+
+// First is the first day that any of the sources has.
+func (s *Rollups) First(_ context.Context, sources []uuid.UUID) (first int32, ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.days {
+		if slices.Contains(sources, key.source) && (!ok || key.day < first) {
+			first, ok = key.day, true
+		}
+	}
+	return first, ok, nil
 }
 
 // Save stores a row under the next revision.

@@ -41,7 +41,7 @@ func (everybody) Alive(_ context.Context, sources []uuid.UUID) ([]bool, error) {
 	return alive, nil
 }
 
-func newStoring(t *testing.T, archive telemetry.Archive, store rollup.Store) *storing {
+func newStoring(t testing.TB, archive telemetry.Archive, store rollup.Store) *storing {
 	t.Helper()
 	if err := store.Note(t.Context(), "marked what was there"); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func (s *storing) days(t *testing.T, source uuid.UUID) []rollup.Day {
 
 func TestImportedYearsStayInRealStoresWithoutTheirReadings(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(t *testing.T) *storing{"SQLite": onSQLite, "MongoDB": onMongoDB} {
+	for name, open := range map[string]func(t testing.TB) *storing{"SQLite": onSQLite, "MongoDB": onMongoDB} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, source, other := open(t), uuid.New(), uuid.New()
@@ -155,7 +155,7 @@ func TestImportedYearsStayInRealStoresWithoutTheirReadings(t *testing.T) {
 	}
 }
 
-func onSQLite(t *testing.T) *storing {
+func onSQLite(t testing.TB) *storing {
 	t.Helper()
 	archive, err := sqldb.OpenArchive(filepath.Join(t.TempDir(), "telemetry.db"))
 	if err != nil {
@@ -169,10 +169,16 @@ func onSQLite(t *testing.T) *storing {
 	return newStoring(t, archive, archive.Rollups())
 }
 
-func onMongoDB(t *testing.T) *storing {
+func onMongoDB(t testing.TB) *storing {
+	t.Helper()
+	return onMovingMongoDB(t, 20*time.Millisecond)
+}
+
+// onMovingMongoDB moves readings into their series so often.
+func onMovingMongoDB(t testing.TB, every time.Duration) *storing {
 	t.Helper()
 	url, database := stack.Mongo(t)
-	archive, err := mongodb.New(mongodb.Config{URL: credential.NewSecret(url), Database: database, MoveEvery: 20 * time.Millisecond},
+	archive, err := mongodb.New(mongodb.Config{URL: credential.NewSecret(url), Database: database, MoveEvery: every},
 		mongodb.Deps{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
