@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
+	"math/bits"
 )
 
 // The encodings of Day and State: a version byte, then varints, with bitmaps
@@ -181,31 +181,44 @@ func (r *reader) bitmap(b *bitmap) {
 		r.fail(errRange)
 		return
 	}
+	if head&solidBitmap != 0 {
+		b.fill(first, last)
+		return
+	}
+	var within bitmap
+	within.fill(first, last)
 	for at := first; at <= last; at += 8 {
-		part := byte(math.MaxUint8)
-		if head&solidBitmap == 0 {
-			part = r.byte()
-		}
-		for i := range min(8, last-at+1) {
-			if part&(1<<i) != 0 {
-				b.set(at + i)
-			}
+		part, shift := uint64(r.byte()), at&63
+		b[at>>6] |= part << shift
+		if shift > 64-8 && at < 64 {
+			b[1] |= part >> (64 - shift)
 		}
 	}
+	b[0], b[1] = b[0]&within[0], b[1]&within[1]
 }
 
+// cells reads those that are there. It is what most of the time of reading a day
+// goes to.
 func (r *reader) cells(cells *[slots]int64, limit int64) {
 	var there bitmap
 	r.bitmap(&there)
-	if there.empty() {
+	if r.err != nil {
 		return
 	}
-	first, last := there.span()
-	for i := first; i <= last && r.err == nil; i++ {
-		if there.has(i) {
-			cells[i] = r.positive(limit)
+	data, at := r.data, r.at
+	for half, left := range there {
+		for ; left != 0; left &= left - 1 {
+			v, n := binary.Uvarint(data[at:])
+			if n <= 0 || v > uint64(limit) {
+				r.at = at
+				r.uint(uint64(limit)) // says why
+				return
+			}
+			cells[half<<6+bits.TrailingZeros64(left)] = int64(v) //nolint:gosec // at most limit
+			at += n
 		}
 	}
+	r.at = at
 }
 
 // end refuses what is too long.

@@ -1,6 +1,9 @@
 package energy
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // AppendBinary appends the encoding of the day. It never fails.
 func (d Day) AppendBinary(dst []byte) ([]byte, error) {
@@ -145,14 +148,14 @@ func ParseDay(data []byte) (Day, error) {
 
 func (r *reader) allSeries(d *Day) {
 	there := r.uint(1<<numSeries - 1)
+	all := make([]series, bits.OnesCount64(there))
 	for i := range d.series {
 		if there&(1<<i) == 0 || r.err != nil {
 			continue
 		}
-		s := new(series)
-		r.bitmap(&s.seen)
-		r.cells(&s.cell, maxEnergy)
-		d.series[i] = s
+		d.series[i], all = &all[0], all[1:]
+		r.bitmap(&d.series[i].seen)
+		r.cells(&d.series[i].cell, maxEnergy)
 	}
 }
 

@@ -1,6 +1,9 @@
 package energy
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // A digest has a cell for each quarter-hour of its UTC day, and four before them
 // for the last hour of the day before: a gain that is seen just after midnight
@@ -27,6 +30,16 @@ type bitmap [2]uint64
 func (b *bitmap) set(slot int)      { b[slot>>6] |= 1 << (slot & 63) }
 func (b *bitmap) has(slot int) bool { return b[slot>>6]&(1<<(slot&63)) != 0 }
 func (b *bitmap) empty() bool       { return b[0]|b[1] == 0 }
+
+// fill sets the bits from first to last, both included.
+func (b *bitmap) fill(first, last int) {
+	for half := range b {
+		low, high := max(first-half<<6, 0), min(last-half<<6, 63)
+		if low <= high {
+			b[half] |= (math.MaxUint64 << low) & (math.MaxUint64 >> (63 - high))
+		}
+	}
+}
 
 // count is how many bits of [from, to) are set.
 func (b *bitmap) count(from, to int) int {
