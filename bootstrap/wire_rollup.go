@@ -97,7 +97,7 @@ func rebuildDeps(h *house, progress func(source uuid.UUID, days int)) rollups.Re
 
 // wireEnergies makes what answers for energies.
 func (a *App) wireEnergies(h *house) {
-	h.energies = rollups.New(rollups.Config{Budget: rollups.DefaultBudget}, rollups.Deps{
+	h.energies = rollups.New(rollups.Config{Budget: rollups.DefaultBudget, Memory: rollups.DefaultMemory}, rollups.Deps{
 		Store: h.rollups, Archive: h.archive, Sources: sqldb.NewSunSources(h.db), Groups: sqldb.NewPowerGroups(h.db),
 		Zones: siteZones{h.settings, zones.New()}, Clock: systemClock(),
 	})

@@ -2,7 +2,6 @@ package mongodb
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,67 +63,13 @@ func (s *Rollups) use(ctx context.Context, what string, act func(context.Context
 	return fmt.Errorf("%s: %w", what, translate(err))
 }
 
-// dayID is the _id of a day's row.
-func dayID(source uuid.UUID, day int32) bson.Binary {
-	return bson.Binary{Data: binary.BigEndian.AppendUint32(source[:16:16], uint32(day)^1<<31)} //nolint:gosec // the sign turned round for its order
-}
-
-// readDayID is the source and the day of an _id, and what is behind them.
-func readDayID(id bson.Binary) (source uuid.UUID, day int32, rest []byte, err error) {
-	if len(id.Data) < 20 {
-		return uuid.Nil, 0, nil, errors.New("an _id that is no day's")
-	}
-	day = int32(binary.BigEndian.Uint32(id.Data[16:]) ^ 1<<31) //nolint:gosec // as above
-	return uuid.UUID(id.Data[:16]), day, id.Data[20:], nil
-}
-
-// dayRow is a row as it is stored.
-type dayRow struct {
-	ID       bson.Binary `bson:"_id"`
-	Revision int64       `bson:"revision"`
-	Through  int64       `bson:"through"`
-	RolledAt time.Time   `bson:"rolledAt"`
-	// Day is the number of the day, by which those that are over are found.
-	Day     int32        `bson:"day"`
-	Stage   rollup.Stage `bson:"stage"`
-	Before  []byte       `bson:"before"`
-	State   []byte       `bson:"state"`
-	Energy  []byte       `bson:"energy"`
-	Hours   []byte       `bson:"hours"`
-	Minutes []byte       `bson:"minutes"`
-}
-
-func (r dayRow) day() (rollup.Day, error) {
-	source, number, _, err := readDayID(r.ID)
-	day := rollup.Day{
-		SourceID: source, Day: number, Through: r.Through, Revision: r.Revision, RolledAt: r.RolledAt.UTC(), Stage: r.Stage,
-		State: r.State, Energy: r.Energy, Minutes: r.Minutes, Hours: r.Hours,
-	}
-	copy(day.Before[:], r.Before)
-	return day, err
-}
-
-// without leaves out the parts that are not wanted.
-func without(parts rollup.Parts) bson.D {
-	left := bson.D{}
-	for _, c := range []struct {
-		part rollup.Parts
-		name string
-	}{{rollup.State, "state"}, {rollup.Energy, "energy"}, {rollup.Minutes, "minutes"}, {rollup.Hours, "hours"}} {
-		if !parts.Has(c.part) {
-			left = append(left, bson.E{Key: c.name, Value: 0})
-		}
-	}
-	return left
-}
-
 // Load returns rows, by source as asked and by day.
 func (s *Rollups) Load(ctx context.Context, sources []uuid.UUID, from, to int32, parts rollup.Parts) ([]rollup.Day, error) {
 	var found []rollup.Day
 	for some := range slices.Chunk(sources, sourcesAtOnce) {
 		of := map[uuid.UUID][]rollup.Day{}
 		err := s.use(ctx, "loading days", func(ctx context.Context, db *mongo.Database) error {
-			return eachDay(ctx, db, daysOf(some, from, to), options.Find().SetProjection(without(parts)).SetSort(bson.D{{Key: "_id", Value: 1}}),
+			return eachDay(ctx, db, daysOf(some, from, to), options.Find().SetProjection(wanted(parts)).SetSort(bson.D{{Key: "_id", Value: 1}}),
 				func(day rollup.Day) { of[day.SourceID] = append(of[day.SourceID], day) })
 		})
 		if err != nil {
@@ -157,29 +102,6 @@ func anyOf(sources []uuid.UUID, bounds func(source uuid.UUID) (low, high bson.Bi
 	return bson.D{{Key: "$or", Value: ranges}}
 }
 
-// rowsAtOnce is how many rows come in one answer of the server.
-const rowsAtOnce = 1000
-
-func eachDay(ctx context.Context, db *mongo.Database, filter bson.D, o *options.FindOptionsBuilder, give func(rollup.Day)) error {
-	cursor, err := db.Collection(daysCollection).Find(ctx, filter, o.SetBatchSize(rowsAtOnce))
-	if err != nil {
-		return err
-	}
-	defer closeCursor(ctx, cursor)
-	for cursor.Next(ctx) {
-		var row dayRow
-		if err := cursor.Decode(&row); err != nil {
-			return err
-		}
-		day, err := row.day()
-		if err != nil {
-			return err
-		}
-		give(day)
-	}
-	return cursor.Err()
-}
-
 // Before returns the last row before a day.
 func (s *Rollups) Before(ctx context.Context, source uuid.UUID, day int32, parts rollup.Parts) (rollup.Day, bool, error) {
 	return s.neighbour(ctx, parts, -1, bson.D{{Key: "$gte", Value: dayID(source, -1<<31)}, {Key: "$lt", Value: dayID(source, day)}})
@@ -197,7 +119,7 @@ func (s *Rollups) SealedAfter(ctx context.Context, source uuid.UUID, day int32, 
 		{Key: "stage", Value: bson.D{{Key: "$gt", Value: rollup.Whole}}},
 	}
 	err = s.use(ctx, "looking for the next sealed day", func(ctx context.Context, db *mongo.Database) error {
-		o := options.Find().SetProjection(without(parts)).SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(1).SetHint(bson.D{{Key: "_id", Value: 1}})
+		o := options.Find().SetProjection(wanted(parts)).SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(1).SetHint(bson.D{{Key: "_id", Value: 1}})
 		return eachDay(ctx, db, filter, o, func(day rollup.Day) { found, ok = day, true })
 	})
 	return found, ok, err
@@ -205,7 +127,7 @@ func (s *Rollups) SealedAfter(ctx context.Context, source uuid.UUID, day int32, 
 
 func (s *Rollups) neighbour(ctx context.Context, parts rollup.Parts, order int, bounds bson.D) (found rollup.Day, ok bool, err error) {
 	err = s.use(ctx, "looking for a day's neighbour", func(ctx context.Context, db *mongo.Database) error {
-		o := options.Find().SetProjection(without(parts)).SetSort(bson.D{{Key: "_id", Value: order}}).SetLimit(1)
+		o := options.Find().SetProjection(wanted(parts)).SetSort(bson.D{{Key: "_id", Value: order}}).SetLimit(1)
 		return eachDay(ctx, db, bson.D{{Key: "_id", Value: bounds}}, o, func(day rollup.Day) { found, ok = day, true })
 	})
 	return found, ok, err

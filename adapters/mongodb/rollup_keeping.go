@@ -33,7 +33,7 @@ func (s *Rollups) Due(ctx context.Context, ask rollup.Due) (found []rollup.Day, 
 			if len(found) == ask.Limit {
 				break
 			}
-			o := options.Find().SetProjection(without(rollup.None)).SetSort(bson.D{{Key: "day", Value: 1}, {Key: "_id", Value: 1}}).
+			o := options.Find().SetProjection(wanted(rollup.None)).SetSort(bson.D{{Key: "day", Value: 1}, {Key: "_id", Value: 1}}).
 				SetLimit(int64(ask.Limit - len(found)))
 			if err := eachDay(ctx, db, filter, o, func(day rollup.Day) { found = append(found, day) }); err != nil {
 				return err

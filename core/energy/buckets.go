@@ -21,47 +21,52 @@ func Buckets(days []Day, zone *time.Location, res Resolution, from, to time.Time
 	if res == Lifetime {
 		first = begin(days, zone, first)
 	}
-	b := builder{days: days, zone: zone, res: res, first: first.UnixMilli(), last: last.UnixMilli()}
-	for i := range days {
-		b.silences = append(b.silences, days[i].silences...)
-		for j := range days[i].spans {
-			b.spans = append(b.spans, &days[i].spans[j])
+	b := builder{zone: zone, res: res, first: first.UnixMilli(), last: last.UnixMilli(), local: localDay{all: days}}
+	b.heard.of(days)
+	if res == Hour {
+		for i := range days {
+			for j := range days[i].spans {
+				b.local.spans = append(b.local.spans, &days[i].spans[j])
+			}
 		}
 	}
-	length := map[Resolution]int64{Hour: hour, DayOf: dayLong, Month: 28 * dayLong, Year: 365 * dayLong}[res]
-	if length > 0 {
-		b.buckets = make([]Bucket, 0, (b.last-b.first)/length+2)
-	}
-	b.build(dateOf(first))
-	return b.buckets
+	return b.build(dateOf(first))
 }
 
 // begin is the local day of the first reading, if that is later than from.
 func begin(days []Day, zone *time.Location, from time.Time) time.Time {
 	for i := range days {
 		if days[i].readings > 0 {
-			start := dayStart(zone, dateOf(at(days[i].first, zone)))
-			return at(max(start, from.UnixMilli()), zone)
+			return beginAt(days[i].first, zone, from)
 		}
 	}
 	return from
 }
 
+func beginAt(reading int64, zone *time.Location, from time.Time) time.Time {
+	return at(max(dayStart(zone, dateOf(at(reading, zone))), from.UnixMilli()), zone)
+}
+
 // builder makes buckets from local days, one after the other.
 type builder struct {
-	days        []Day
 	zone        *time.Location
 	res         Resolution
 	first, last int64
-	silences    []silence
-	spans       []*span
+	heard       heard
 	buckets     []Bucket
 	open        Bucket
 	tally       tally
 	local       localDay
+	// known returns local days that were added up before; nil if none were.
+	known func(start, end int64) *local
 }
 
-func (b *builder) build(d date) {
+// build makes the buckets from the local day d on.
+func (b *builder) build(d date) []Bucket {
+	length := map[Resolution]int64{Hour: hour, DayOf: dayLong, Month: 28 * dayLong, Year: 365 * dayLong}[b.res]
+	if length > 0 {
+		b.buckets = make([]Bucket, 0, (b.last-b.first)/length+2)
+	}
 	start := dayStart(b.zone, d)
 	previous := dayStart(b.zone, of(d.year, d.inMonth, d.day-1))
 	begun := false
@@ -75,12 +80,7 @@ func (b *builder) build(d date) {
 				}
 				b.open, b.tally, begun = Bucket{Start: at(max(start, b.first), b.zone)}, tally{}, true
 			}
-			b.local.gather(b.days, start, end, previous, b.silences, b.spans)
-			if b.res == Hour {
-				b.hours(d)
-			} else {
-				b.whole()
-			}
+			b.add(d, start, end, previous)
 			previous = start
 		}
 		d, start = next, end
@@ -88,6 +88,22 @@ func (b *builder) build(d date) {
 	if begun && b.res != Hour {
 		b.close(b.last)
 	}
+	return b.buckets
+}
+
+// add adds the local day d.
+func (b *builder) add(d date, start, end, previous int64) {
+	if b.known != nil {
+		b.whole(b.known(start, end))
+		return
+	}
+	b.local.gather(start, end, previous)
+	if b.res == Hour {
+		b.hours(d)
+		return
+	}
+	whole := b.local.whole()
+	b.whole(&whole)
 }
 
 // begins reports whether a period begins with this local day.
@@ -135,39 +151,35 @@ func (b *builder) finish(bucket *Bucket) {
 	}
 }
 
-// whole adds the local day to the open bucket.
-func (b *builder) whole() {
-	l := &b.local
+// whole adds a local day to the open bucket.
+func (b *builder) whole(l *local) {
 	open := &b.open
-	flags := l.dayFlags()
-	if l.outside && b.res != DayOf {
+	empty, outside, flags := b.heard.in(l.start, l.end, l.silent)
+	if outside && b.res != DayOf {
 		flags &^= Gap // not a gap between readings, but a time before or after them all
 	}
 	open.Flags |= flags
-	if l.empty {
+	if empty {
 		return
 	}
-	for c := range NumChannels {
-		if l.method[c] == None {
+	open.Flags |= l.flags
+	for c, method := range l.method {
+		if method == None {
 			continue
 		}
 		b.tally.add(Channel(c), Amount{
-			MilliwattHours: total(l.energy[c]), Known: true, Method: l.method[c],
-			Estimated: total(l.estimated[c]) + l.late(c, open.Start.UnixMilli(), l.start, l.end),
+			MilliwattHours: l.energy[c], Known: true, Method: method,
+			Estimated: l.estimated[c] + gainedBefore(l.spans, method, c, open.Start.UnixMilli()),
 		})
 	}
-	open.CoveredMillis += total(l.covered)
+	open.CoveredMillis += l.covered
 	open.peak(l.peak)
 }
 
-// peak takes the highest of these powers in mW, if it is higher.
-func (b *Bucket) peak(milliwatts []int64) {
-	var highest int64
-	for _, power := range milliwatts {
-		highest = max(highest, power)
-	}
-	watts := float64(highest) / 1_000
-	if highest > 0 && (b.PeakPowerWatts == nil || *b.PeakPowerWatts < watts) {
+// peak takes a power in mW, if it is higher.
+func (b *Bucket) peak(milliwatts int64) {
+	watts := float64(milliwatts) / 1_000
+	if milliwatts > 0 && (b.PeakPowerWatts == nil || *b.PeakPowerWatts < watts) {
 		b.PeakPowerWatts = &watts
 	}
 }
@@ -175,6 +187,7 @@ func (b *Bucket) peak(milliwatts []int64) {
 // hours makes a bucket of each hour of the local day.
 func (b *builder) hours(d date) {
 	l := &b.local
+	empty, _, _ := b.heard.in(l.start, l.end, l.silent)
 	starts := append(hoursOf(b.zone, d), l.end)
 	for i, start := range starts[:len(starts)-1] {
 		end := starts[i+1]
@@ -182,8 +195,8 @@ func (b *builder) hours(d date) {
 			continue
 		}
 		bucket := Bucket{Start: at(start, b.zone), End: at(end, b.zone)}
-		if !l.empty {
-			l.hour(&bucket, start, end)
+		if !empty {
+			l.hour(&bucket, start, end, &b.heard)
 		}
 		b.finish(&bucket)
 		b.buckets = append(b.buckets, bucket)

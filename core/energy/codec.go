@@ -205,13 +205,13 @@ func (r *reader) cells(cells *[slots]int64, limit int64) {
 	if r.err != nil {
 		return
 	}
-	data, at := r.data, r.at
+	data, at, most := r.data, r.at, uint64(limit) //nolint:gosec // it is positive
 	for half, left := range there {
 		for ; left != 0; left &= left - 1 {
 			v, n := binary.Uvarint(data[at:])
-			if n <= 0 || v > uint64(limit) {
+			if n <= 0 || v > most {
 				r.at = at
-				r.uint(uint64(limit)) // says why
+				r.uint(most) // says why
 				return
 			}
 			cells[half<<6+bits.TrailingZeros64(left)] = int64(v) //nolint:gosec // at most limit

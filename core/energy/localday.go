@@ -3,39 +3,31 @@ package energy
 // localDay is one day of the local clock, quarter by quarter, with the method of
 // each channel chosen. It is used again for the next, to spare memory.
 type localDay struct {
+	all        []Day
 	start, end int64
-	days       []*Day // that have cells or readings in it
-	empty      bool   // no reading in it
-	outside    bool   // it is empty, and there is no reading before or none after it
+	days       []*Day // of all, that have cells or readings in it
+	silent     bool   // no reading in it
 	method     [NumChannels]Method
 	energy     [NumChannels][]int64
 	estimated  [NumChannels][]int64
 	covered    []int64
 	peak       []int64
-	flags      Flags // of the whole day
-	// silences and spans are those that touch it.
-	silences []silence
-	spans    []*span
+	// spans are those of all days; filled for hours alone.
+	spans []*span
 	// previous is where the local day before begins.
 	previous int64
-	// begun and ended are the first and last reading of all days.
-	begun, ended int64
 }
 
 // gather reads [start, end) out of the digests. Previous is where the local day
 // before begins.
-func (l *localDay) gather(days []Day, start, end, previous int64, silences []silence, spans []*span) {
-	l.start, l.end, l.previous, l.flags = start, end, previous, 0
-	l.touching(silences, spans)
+func (l *localDay) gather(start, end, previous int64) {
+	l.start, l.end, l.previous = start, end, previous
 	l.days = l.days[:0]
-	for n := DayOfMillis(start); n <= DayOfMillis(end)+1; n++ {
-		if d := dayAt(days, n); d != nil {
+	from, to := reach(start, end)
+	for n := from; n <= to; n++ {
+		if d := dayAt(l.all, n); d != nil {
 			l.days = append(l.days, d)
 		}
-	}
-	l.begun, l.ended = 0, 0
-	if len(days) > 0 {
-		l.begun, l.ended = days[0].first, days[len(days)-1].last
 	}
 	count := int((end - start + quarter - 1) / quarter)
 	l.covered, l.peak = zeroed(l.covered, count), zeroed(l.peak, count)
@@ -43,12 +35,13 @@ func (l *localDay) gather(days []Day, start, end, previous int64, silences []sil
 		l.energy[c], l.estimated[c] = zeroed(l.energy[c], count), zeroed(l.estimated[c], count)
 		l.method[c] = None
 	}
+	l.silent = true
 	for _, d := range l.days {
 		l.add(l.covered, &d.covered, d)
 		l.highest(d)
+		l.silent = l.silent && !d.within(start, end)
 	}
-	l.silent()
-	if l.empty {
+	if l.silent {
 		return
 	}
 	for c := range NumChannels {
@@ -57,19 +50,14 @@ func (l *localDay) gather(days []Day, start, end, previous int64, silences []sil
 	l.balance()
 }
 
-// touching keeps the silences and spans of all days that touch this one.
-func (l *localDay) touching(silences []silence, spans []*span) {
-	l.silences, l.spans = l.silences[:0], l.spans[:0]
-	for _, s := range silences {
-		if s.from < l.end && s.to > l.start {
-			l.silences = append(l.silences, s)
-		}
-	}
-	for _, s := range spans {
-		if s.from < l.end && s.to > l.start {
-			l.spans = append(l.spans, s)
-		}
-	}
+// reach is from which to which UTC day a local day is made: the one after it has
+// cells of the hour before it.
+func reach(start, end int64) (from, to int32) { return DayOfMillis(start), DayOfMillis(end) + 1 }
+
+// within reports whether the readings reach into (start, end]: one on its start
+// belongs to the day before.
+func (d *Day) within(start, end int64) bool {
+	return d.readings > 0 && d.first <= end && d.last > start
 }
 
 func zeroed(cells []int64, count int) []int64 {

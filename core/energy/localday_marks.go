@@ -1,41 +1,50 @@
 package energy
 
-// silent finds out whether the local day has a reading at all; one on its start
-// belongs to the day before.
-func (l *localDay) silent() {
-	l.empty = true
-	for _, d := range l.days {
-		if d.readings > 0 && d.first <= l.end && d.last > l.start {
-			l.empty = false
+import "slices"
+
+// heard is when there were readings, as all days together tell it.
+type heard struct {
+	silences []silence
+	// begun and ended are the first and last reading.
+	begun, ended int64
+}
+
+func (h *heard) of(days []Day) {
+	if len(days) == 0 {
+		return
+	}
+	h.begun, h.ended = days[0].first, days[len(days)-1].last
+	for i := range days {
+		h.silences = append(h.silences, days[i].silences...)
+	}
+}
+
+// in says of a local day whether it is empty, whether that is since all readings
+// are after it or before it, and if it is a gap. Silent is that its own digests
+// have no reading in it.
+func (h *heard) in(start, end int64, silent bool) (empty, outside bool, flags Flags) {
+	empty = silent
+	outside = h.begun == 0 || h.begun > end || h.ended <= start
+	for _, s := range h.silences {
+		if s.from >= end || s.to <= start {
+			continue
+		}
+		if s.from <= start && s.to > end {
+			empty, outside = true, false
+		}
+		if min(s.to, end)-max(s.from, start) > (end-start)/2 && s.to-s.from >= mostOfADay {
+			flags |= Gap
 		}
 	}
-	l.outside = l.begun == 0 || l.begun > l.end || l.ended <= l.start
-	for _, s := range l.silences {
-		if s.from <= l.start && s.to > l.end {
-			l.empty = true
-			l.outside = false
-		}
-		if min(s.to, l.end)-max(s.from, l.start) > (l.end-l.start)/2 && s.to-s.from >= mostOfADay {
-			l.flags |= Gap
-		}
+	if empty {
+		flags |= Gap
 	}
-	if l.empty {
-		l.flags |= Gap
-	}
+	return empty, outside, flags
 }
 
 // mostOfADay is from what length on a silence makes a gap of the day that it
 // takes more than half of.
 const mostOfADay = 20 * hour
-
-// dayFlags are the flags of the whole day.
-func (l *localDay) dayFlags() Flags {
-	flags := l.flags
-	if l.empty {
-		return flags
-	}
-	return flags | l.slotFlags(l.start, l.end)
-}
 
 // slotFlags are the flags that stand in [start, end).
 func (l *localDay) slotFlags(start, end int64) Flags {
@@ -46,32 +55,43 @@ func (l *localDay) slotFlags(start, end int64) Flags {
 		for i := from; i < to; i++ {
 			flags |= d.flags[i]
 		}
-		if d.readings > 0 && d.first <= end && d.last > start && l.repeats(d) {
+		if d.within(start, end) && l.repeats(d) {
 			flags |= Stuck
 		}
-	}
-	for _, s := range l.spans {
-		if s.to > start && s.to <= end && s.from <= l.previous {
-			flags |= AfterGap
+		for i := range d.spans {
+			if s := &d.spans[i]; s.to > start && s.to <= end && s.from <= l.previous {
+				flags |= AfterGap
+			}
 		}
 	}
 	return flags
 }
 
-// late is what a channel gained in silences that began before begin and ended in
-// (start, end].
-func (l *localDay) late(c int, begin, start, end int64) int64 {
-	var sum int64
-	switch l.method[c] {
+// ended are the spans that ended in (start, end].
+func (l *localDay) ended(into []span, start, end int64) []span {
+	for _, d := range l.days {
+		for _, s := range d.spans {
+			if s.to > start && s.to <= end {
+				into = append(into, s)
+			}
+		}
+	}
+	return into
+}
+
+// gainedBefore is what a channel gained by a method in spans that began before a moment.
+func gainedBefore(spans []span, method Method, c int, before int64) int64 {
+	switch method {
 	case Counter:
 	case DayCounter:
 		c = dailySpan
 	default:
 		return 0
 	}
-	for _, s := range l.spans {
-		if s.to > start && s.to <= end && s.from < begin {
-			sum += s.gain[c]
+	var sum int64
+	for i := range spans {
+		if spans[i].from < before {
+			sum += spans[i].gain[c]
 		}
 	}
 	return sum
@@ -93,18 +113,18 @@ func (l *localDay) repeats(d *Day) bool {
 
 // stood reports whether a counter is known not to have moved in a stretch
 // without readings: it was read later, and had gained nothing.
-func (l *localDay) stood(c Channel, start, end int64) bool {
+func (l *localDay) stood(c Channel, start, end int64, h *heard) bool {
 	of := int(c)
 	switch l.method[c] {
 	case Counter:
 	case DayCounter:
 		of = dailySpan
 	case Balance:
-		return l.stood(Production, start, end) && l.stood(GridImport, start, end) && l.stood(GridExport, start, end)
+		return l.stood(Production, start, end, h) && l.stood(GridImport, start, end, h) && l.stood(GridExport, start, end, h)
 	default:
 		return false
 	}
-	if l.begun > start || l.ended < end {
+	if h.begun > start || h.ended < end {
 		return false
 	}
 	for _, s := range l.spans {
@@ -116,17 +136,18 @@ func (l *localDay) stood(c Channel, start, end int64) bool {
 }
 
 // hour fills in one hour of the day.
-func (l *localDay) hour(b *Bucket, start, end int64) {
+func (l *localDay) hour(b *Bucket, start, end int64, h *heard) {
 	from, to := int((start-l.start)/quarter), int((end-l.start+quarter-1)/quarter)
 	b.CoveredMillis = total(l.covered[from:to])
-	b.peak(l.peak[from:to])
+	b.peak(slices.Max(l.peak[from:to]))
+	spans := l.ended(nil, start, end)
 	for c := range Channel(NumChannels) {
 		if l.method[c] == None {
 			continue
 		}
 		a := Amount{MilliwattHours: total(l.energy[c][from:to]), Known: true, Method: l.method[c]}
-		a.Estimated = total(l.estimated[c][from:to]) + l.late(int(c), start, start, end)
-		if a.MilliwattHours > 0 || b.CoveredMillis > 0 || l.stood(c, start, end) {
+		a.Estimated = total(l.estimated[c][from:to]) + gainedBefore(spans, l.method[c], int(c), start)
+		if a.MilliwattHours > 0 || b.CoveredMillis > 0 || l.stood(c, start, end, h) {
 			b.Energy[c] = a
 		}
 	}

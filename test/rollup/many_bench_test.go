@@ -106,7 +106,7 @@ func newFleet(b *testing.B, s *storing, count int) *fleet {
 		b.Fatal(err)
 	}
 	places := zones.New()
-	f.service = service.New(service.Config{Budget: service.DefaultBudget}, service.Deps{
+	f.service = service.New(service.Config{Budget: service.DefaultBudget, Memory: service.DefaultMemory}, service.Deps{
 		Store: s.store, Archive: s.archive, Sources: sources, Groups: nil, Clock: clock.Func(time.Now),
 		Zones: siteZones{settings.New(settings.Deps{
 			Sources: sources, Settings: sqldb.NewSettings(db), Zones: places, Clock: clock.Func(time.Now),

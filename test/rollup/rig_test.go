@@ -65,7 +65,7 @@ func newRig() *rig {
 			r.rolled = append(r.rolled, one)
 		},
 	})
-	r.service = service.New(service.Config{Budget: 60_000}, service.Deps{Store: &r.store, Archive: &r.archive, Sources: nil, Groups: nil, Zones: nil, Clock: r.clock})
+	r.service = service.New(service.Config{Budget: 60_000, Memory: 50}, service.Deps{Store: &r.store, Archive: &r.archive, Sources: nil, Groups: nil, Zones: nil, Clock: r.clock})
 	return r
 }
 

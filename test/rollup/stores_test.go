@@ -53,7 +53,7 @@ func newStoring(t testing.TB, archive telemetry.Archive, store rollup.Store) *st
 		roller: service.NewRoller(service.RollerConfig{Every: time.Second, Batch: 50, Lease: time.Minute, Workers: 2}, service.RollerDeps{
 			Store: store, Archive: archive, Sources: everybody{}, Clock: now, Failed: failed, Rolled: func(service.Rolled) {},
 		}),
-		service: service.New(service.Config{Budget: 60_000}, service.Deps{Store: store, Archive: archive, Sources: nil, Groups: nil, Zones: nil, Clock: now}),
+		service: service.New(service.Config{Budget: 60_000, Memory: 50}, service.Deps{Store: store, Archive: archive, Sources: nil, Groups: nil, Zones: nil, Clock: now}),
 		keeper: service.NewKeeper(service.KeeperConfig{Raw: 90 * day, Minutes: 730 * day, Quiet: time.Millisecond, Batch: 2}, service.KeeperDeps{
 			Store: store, Clock: now, Failed: failed, Kept: func(service.Kept) {},
 		}),

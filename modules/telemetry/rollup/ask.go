@@ -161,32 +161,24 @@ func (s *Service) usual(
 
 // first is the start of the first day of which there is anything; zero for none.
 func (s *Service) first(ctx context.Context, sources []sunsource.SunSource) (time.Time, error) {
-	var first time.Time
-	for _, source := range sources {
-		day, ok, err := s.firstDay(ctx, source.ID)
-		if err != nil {
-			return first, err
-		}
-		if at := time.UnixMilli(rollup.Start(day)); ok && (first.IsZero() || at.Before(first)) {
-			first = at
-		}
-	}
-	return first, nil
-}
-
-func (s *Service) firstDay(ctx context.Context, source uuid.UUID) (int32, bool, error) {
-	marks, err := s.d.Store.Waiting(ctx, []uuid.UUID{source}, minDay, maxDay)
+	ids := idsOf(sources)
+	marks, err := s.d.Store.Waiting(ctx, ids, minDay, maxDay)
 	if err != nil {
-		return 0, false, err
+		return time.Time{}, err
 	}
-	row, ok, err := s.d.Store.After(ctx, source, minDay, rollup.None)
+	day, known, err := s.d.Store.First(ctx, ids)
 	if err != nil {
-		return 0, false, err
+		return time.Time{}, err
 	}
-	if len(marks) > 0 && (!ok || marks[0].Day < row.Day) {
-		return marks[0].Day, true, nil
+	for _, m := range marks {
+		if !known || m.Day < day {
+			day, known = m.Day, true
+		}
 	}
-	return row.Day, ok, nil
+	if !known {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(rollup.Start(day)), nil
 }
 
 // minDay and maxDay are beyond all days that readings may have.

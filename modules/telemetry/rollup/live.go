@@ -25,25 +25,53 @@ type working struct {
 
 // days is Days with a budget that several share.
 func (s *Service) days(ctx context.Context, source uuid.UUID, from, to int32, parts rollup.Parts, budget *int) ([]rollup.Day, []int32, error) {
-	// Marks first: see rollup.Marks.
-	marks, err := s.d.Store.Waiting(ctx, []uuid.UUID{source}, math.MinInt32, to)
+	marks, err := s.waiting(ctx, source, to)
 	if err != nil {
 		return nil, nil, err
 	}
-	first, load := from, parts
+	settled := to
 	if len(marks) > 0 {
-		first = min(from, marks[0].Day)
-		load |= rollup.State | rollup.Energy
-		if parts.Has(rollup.Hours) {
-			load |= rollup.Minutes // the hours are made from them
-		}
-		if parts.Has(rollup.Minutes) {
-			load |= rollup.Hours // a late value may be known by its hour alone
-		}
+		settled = marks[0].Day - 1
 	}
-	rows, err := s.d.Store.Load(ctx, []uuid.UUID{source}, first, to, load)
+	rows, err := s.load(ctx, source, from, settled, parts)
 	if err != nil || len(marks) == 0 {
 		return rows, nil, err
+	}
+	tail, incomplete, err := s.settle(ctx, source, marks, max(from, settled+1), to, parts, budget)
+	return append(rows, tail...), incomplete, err
+}
+
+// waiting are a source's marks up to a day. They are asked for before the rows are:
+// see rollup.Marks.
+func (s *Service) waiting(ctx context.Context, source uuid.UUID, to int32) ([]rollup.Mark, error) {
+	return s.d.Store.Waiting(ctx, []uuid.UUID{source}, math.MinInt32, to)
+}
+
+func (s *Service) load(ctx context.Context, source uuid.UUID, from, to int32, parts rollup.Parts) ([]rollup.Day, error) {
+	if from > to {
+		return nil, nil
+	}
+	return s.d.Store.Load(ctx, []uuid.UUID{source}, from, to, parts)
+}
+
+// settle returns the rows of the days from from to to, of which none is before the
+// first that is marked, with what they do not count folded in; see Days.
+func (s *Service) settle(
+	ctx context.Context, source uuid.UUID, marks []rollup.Mark, from, to int32, parts rollup.Parts, budget *int,
+) (days []rollup.Day, incomplete []int32, err error) {
+	if len(marks) == 0 {
+		return nil, nil, nil
+	}
+	load := parts | rollup.State | rollup.Energy
+	if parts.Has(rollup.Hours) {
+		load |= rollup.Minutes // the hours are made from them
+	}
+	if parts.Has(rollup.Minutes) {
+		load |= rollup.Hours // a late value may be known by its hour alone
+	}
+	rows, err := s.load(ctx, source, marks[0].Day, to, load)
+	if err != nil {
+		return nil, nil, err
 	}
 	w := working{
 		s: s, source: source, budget: budget, rows: make(map[int32]rollup.Day, len(rows)), todo: earliestOf(marks),
@@ -52,11 +80,9 @@ func (s *Service) days(ctx context.Context, source uuid.UUID, from, to int32, pa
 	for _, row := range rows {
 		w.rows[row.Day] = row
 	}
-	incomplete, err := w.settle(ctx)
-	if err != nil {
+	if incomplete, err = w.settle(ctx); err != nil {
 		return nil, nil, err
 	}
-	var days []rollup.Day
 	for _, day := range slices.Sorted(maps.Keys(w.rows)) {
 		if day >= from {
 			days = append(days, w.rows[day])

@@ -22,6 +22,9 @@ type Config struct {
 	// Budget is how many raw readings one request folds at the most; beyond it the
 	// answer says that it is pending.
 	Budget int
+	// Memory is how many local days are remembered once they were added up, over all
+	// sources; some 400 bytes each. 0 remembers none.
+	Memory int
 }
 
 // DefaultBudget is a good Config.Budget: it costs some 100 ms.
@@ -47,12 +50,13 @@ type Deps struct {
 
 // Service answers for roll-ups.
 type Service struct {
-	cfg Config
-	d   Deps
+	cfg    Config
+	d      Deps
+	memory *memory
 }
 
 // New returns the service on its ports.
-func New(cfg Config, d Deps) *Service { return &Service{cfg: cfg, d: d} }
+func New(cfg Config, d Deps) *Service { return &Service{cfg: cfg, d: d, memory: newMemory(cfg.Memory)} }
 
 // backfilled is the note that the days of all readings that were there before
 // there were roll-ups are marked.

@@ -2,13 +2,12 @@ package rollup
 
 import (
 	"context"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"ampra/core/energy"
-	"ampra/core/fault"
 	"ampra/core/rollup"
 	"ampra/core/sunsource"
 	"ampra/core/telemetry"
@@ -19,20 +18,20 @@ const (
 	// exactSources is up to how many sources what is not rolled up yet is folded in
 	// reading by reading; of more it is only the latest reading of each.
 	exactSources = 20
-	// loadedAtOnce is how many sources' rows are in memory at a time, readAtOnce how
-	// many latest readings are asked for at a time.
-	loadedAtOnce = 50
-	readAtOnce   = 8
+	// rowsAtOnce is how many rows are in memory at a time, about, and sourcesAtOnce of
+	// how many sources at the most.
+	rowsAtOnce    = 20_000
+	sourcesAtOnce = 1_000
 )
 
 // sum adds the buckets of sources.
 func (s *Service) sum(
 	ctx context.Context, sources []sunsource.SunSource, zone *time.Location, res energy.Resolution, from, to time.Time,
 ) ([]energy.Bucket, error) {
-	total := parsedDays{}.buckets(zone, res, from, to)
+	total := energy.Buckets(nil, zone, res, from, to)
 	var list [][]energy.Bucket
-	err := s.each(ctx, sources, from, to, func(days parsedDays) {
-		list = append(list, days.buckets(zone, res, from, to))
+	err := s.each(ctx, sources, zone, span{from, to, res == energy.Hour}, func(v view) {
+		list = append(list, v.buckets(res, from, to))
 	})
 	if err != nil || len(list) == 0 {
 		return total, err
@@ -40,9 +39,8 @@ func (s *Service) sum(
 	return energy.Sum(list...), nil
 }
 
-// each calls give with the days of each source that a span is made from.
-func (s *Service) each(ctx context.Context, sources []sunsource.SunSource, from, to time.Time, give func(parsedDays)) error {
-	first, last := rollup.DayOf(from.UnixMilli())-1, rollup.DayOf(to.UnixMilli()-1)+1
+// each calls give with what buckets of each source are made from.
+func (s *Service) each(ctx context.Context, sources []sunsource.SunSource, zone *time.Location, sp span, give func(view)) error {
 	unfinished, err := s.unfinished(ctx)
 	if err != nil {
 		return err
@@ -50,9 +48,10 @@ func (s *Service) each(ctx context.Context, sources []sunsource.SunSource, from,
 	if len(sources) <= exactSources {
 		budget := s.cfg.Budget
 		for _, source := range sources {
-			rows, incomplete, err := s.days(ctx, source.ID, first, last, rollup.Energy, &budget)
-			if err == nil {
-				err = hand(rows, incomplete, unfinished, give)
+			if sp.hours || s.cfg.Memory == 0 {
+				err = s.read(ctx, source, zone, sp, unfinished, &budget, give)
+			} else {
+				err = s.recall(ctx, source, zone, sp, unfinished, &budget, give)
 			}
 			if err != nil {
 				return err
@@ -60,137 +59,140 @@ func (s *Service) each(ctx context.Context, sources []sunsource.SunSource, from,
 		}
 		return nil
 	}
-	for len(sources) > 0 {
-		some := sources[:min(loadedAtOnce, len(sources))]
-		sources = sources[len(some):]
-		if err := s.many(ctx, some, first, last, unfinished, give); err != nil {
+	first, last := sp.days()
+	atOnce := max(1, min(rowsAtOnce/int(last-first+1), sourcesAtOnce))
+	for some := range slices.Chunk(sources, atOnce) {
+		if err := s.many(ctx, some, zone, sp, unfinished, give); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func hand(rows []rollup.Day, incomplete []int32, unfinished bool, give func(parsedDays)) error {
-	days, err := parse(rows, incomplete)
+// read calls give with a source's days as they are read.
+func (s *Service) read(
+	ctx context.Context, source sunsource.SunSource, zone *time.Location, sp span, unfinished bool, budget *int, give func(view),
+) error {
+	first, last := sp.days()
+	rows, incomplete, err := s.days(ctx, source.ID, first, last, rollup.Energy, budget)
 	if err != nil {
 		return err
 	}
-	days.unfinished = unfinished
-	give(days)
-	return nil
+	return view{incomplete: incomplete, unfinished: unfinished}.of(rows, zone, give)
 }
 
 // many is each for sources of which there are many.
-func (s *Service) many(ctx context.Context, sources []sunsource.SunSource, first, last int32, unfinished bool, give func(parsedDays)) error {
+func (s *Service) many(
+	ctx context.Context, sources []sunsource.SunSource, zone *time.Location, sp span, unfinished bool, give func(view),
+) error {
+	first, last := sp.days()
 	ids := idsOf(sources)
 	marks, err := s.d.Store.Waiting(ctx, ids, minDay, last)
 	if err != nil {
 		return err
 	}
-	rows, err := s.d.Store.Load(ctx, ids, first, last, rollup.Energy|rollup.State)
+	rows, err := s.d.Store.Load(ctx, ids, first, last, rollup.Energy)
 	if err != nil {
 		return err
 	}
-	rowsOf := map[uuid.UUID][]rollup.Day{}
-	for _, row := range rows {
-		rowsOf[row.SourceID] = append(rowsOf[row.SourceID], row)
-	}
-	marksOf := map[uuid.UUID][]rollup.Mark{}
-	for _, m := range marks {
-		marksOf[m.SourceID] = append(marksOf[m.SourceID], m)
-	}
-	latest, err := s.latest(ctx, ids, func(id uuid.UUID) bool { return len(marksOf[id]) > 0 })
+	tips, err := s.tips(ctx, ids, marks, first, last)
 	if err != nil {
 		return err
 	}
-	for i, id := range ids {
-		own, incomplete, err := s.extended(ctx, rowsOf[id], marksOf[id], latest[i], last)
-		if err == nil {
-			err = hand(own, incomplete, unfinished, give)
+	for _, id := range ids {
+		own := leading(&rows, func(row *rollup.Day) bool { return row.SourceID == id })
+		waiting := leading(&marks, func(m *rollup.Mark) bool { return m.SourceID == id })
+		if tip, ok := tips[id]; ok {
+			if own, err = tip.on(own); err != nil {
+				return err
+			}
 		}
-		if err != nil {
+		v := view{unfinished: unfinished}
+		for _, m := range waiting {
+			v.incomplete = append(v.incomplete, m.Day)
+		}
+		v.incomplete = slices.Compact(v.incomplete)
+		if err := v.of(own, zone, give); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// latest are the latest readings of those sources that are wanted; nil for none.
-func (s *Service) latest(ctx context.Context, ids []uuid.UUID, wanted func(uuid.UUID) bool) ([]*telemetry.Reading, error) {
-	found, errs := make([]*telemetry.Reading, len(ids)), make([]error, len(ids))
-	turns := make(chan struct{}, readAtOnce)
-	var asked sync.WaitGroup
-	for i, id := range ids {
-		if !wanted(id) {
-			continue
-		}
-		turns <- struct{}{}
-		asked.Go(func() {
-			defer func() { <-turns }()
-			reading, err := s.d.Archive.Latest(ctx, id)
-			if err == nil {
-				found[i] = &reading
-			} else if !fault.Is(err, fault.NotFound) {
-				errs[i] = err
-			}
-		})
+// leading takes off a list what it begins with.
+func leading[T any](list *[]T, of func(*T) bool) []T {
+	n := 0
+	for n < len(*list) && of(&(*list)[n]) {
+		n++
 	}
-	asked.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
+	some := (*list)[:n:n]
+	*list = (*list)[n:]
+	return some
 }
 
-// extended are a source's rows with its latest reading on top. All days with marks
-// are incomplete, since readings in between are not counted one by one.
-func (s *Service) extended(
-	ctx context.Context, rows []rollup.Day, marks []rollup.Mark, latest *telemetry.Reading, last int32,
-) (days []rollup.Day, incomplete []int32, err error) {
+// tip is the latest reading of a source, and the last row that there is of it.
+type tip struct {
+	reading telemetry.Reading
+	row     rollup.Day
+}
+
+// tips are those of the sources that have marks, and a reading in these days.
+func (s *Service) tips(ctx context.Context, ids []uuid.UUID, marks []rollup.Mark, first, last int32) (map[uuid.UUID]tip, error) {
+	marked := map[uuid.UUID]bool{}
 	for _, m := range marks {
-		if len(incomplete) == 0 || incomplete[len(incomplete)-1] != m.Day {
-			incomplete = append(incomplete, m.Day)
-		}
+		marked[m.SourceID] = true
 	}
-	if latest == nil {
-		return rows, incomplete, nil
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id uuid.UUID) bool { return !marked[id] })
+	tips := make(map[uuid.UUID]tip, len(ids))
+	if len(ids) == 0 {
+		return tips, nil
 	}
-	at := latest.Timestamp.UnixMilli()
-	day := rollup.DayOf(at)
-	if day > last {
-		return rows, incomplete, nil
-	}
-	t := task{source: latest.SourceID, day: day}
-	if n := len(rows); n > 0 {
-		t.prior = rows[n-1].State
-		if rows[n-1].Day >= day {
-			t.row = rows[n-1]
-		}
-	} else {
-		before, _, err := s.d.Store.Before(ctx, latest.SourceID, day, rollup.State)
-		if err != nil {
-			return nil, nil, err
-		}
-		t.prior = before.State
-	}
-	if t.row.Revision > 0 && (t.row.Day > day || at < t.row.Through) {
-		return rows, incomplete, nil // it is counted
-	}
-	fold, err := folding{parts: rollup.Energy}.over(t)
+	newest, err := s.d.Archive.Newest(ctx, ids, time.UnixMilli(rollup.Start(first)))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	fold.add(latest)
-	tip := rollup.Day{SourceID: t.source, Day: day}
-	if err := fold.into(&tip); err != nil {
-		return nil, nil, err
+	rows, err := s.d.Store.Last(ctx, ids, last+1, rollup.State)
+	if err != nil {
+		return nil, err
 	}
-	if t.row.Revision > 0 {
-		rows = rows[:len(rows)-1]
+	lastOf := make(map[uuid.UUID]rollup.Day, len(rows))
+	for _, row := range rows {
+		lastOf[row.SourceID] = row
 	}
-	return append(rows, tip), incomplete, nil
+	for _, reading := range newest {
+		if reading.Timestamp.UnixMilli() < rollup.End(last) {
+			tips[reading.SourceID] = tip{reading, lastOf[reading.SourceID]}
+		}
+	}
+	return tips, nil
+}
+
+// on puts the latest reading on top of a source's rows. Readings in between are not
+// counted one by one.
+func (t tip) on(rows []rollup.Day) ([]rollup.Day, error) {
+	at := t.reading.Timestamp.UnixMilli()
+	job := task{source: t.reading.SourceID, day: rollup.DayOf(at), prior: t.row.State}
+	if n := len(rows); t.row.Revision > 0 && t.row.Day >= job.day {
+		if t.row.Day > job.day || at < t.row.Through || n == 0 || rows[n-1].Day != job.day {
+			return rows, nil // it is counted
+		}
+		job.row = rows[n-1]
+		job.row.State = t.row.State
+		if rows[n-1].Revision != t.row.Revision {
+			return rows, nil // it was rolled up this moment
+		}
+		rows = rows[:n-1]
+	}
+	fold, err := folding{parts: rollup.Energy}.over(job)
+	if err != nil {
+		return nil, err
+	}
+	fold.add(&t.reading)
+	day := rollup.Day{SourceID: job.source, Day: job.day}
+	if err := fold.into(&day); err != nil {
+		return nil, err
+	}
+	return append(rows, day), nil
 }
 
 // over goes on from a day's row, or begins the day where there is none.

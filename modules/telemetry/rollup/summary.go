@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
-
 	"ampra/core/actor"
 	"ampra/core/energy"
 	"ampra/core/fault"
@@ -91,24 +89,26 @@ func (s *Service) Summary(ctx context.Context, sources []sunsource.SunSource, zo
 		{res: energy.Year, from: now, bucket: &summary.ThisYear},
 		{res: energy.Lifetime, from: first, bucket: &summary.Lifetime},
 	}
-	from, to := first, now.Add(1)
+	all := span{from: first, to: now}
 	for i := range periods {
 		p := &periods[i]
 		p.from, p.to = energy.Align(zone, p.res, p.from, now.Add(1))
-		if p.from.Before(from) {
-			from = p.from
+		if p.from.Before(all.from) {
+			all.from = p.from
 		}
-		p.list = append(p.list, parsedDays{}.buckets(zone, p.res, p.from, p.to))
+		if p.to.After(all.to) {
+			all.to = p.to
+		}
+		p.list = append(p.list, energy.Buckets(nil, zone, p.res, p.from, p.to))
 	}
-	_, to = energy.Align(zone, energy.DayOf, now, to)
 	given := false
-	err = s.each(ctx, sources, from, to, func(days parsedDays) {
+	err = s.each(ctx, sources, zone, all, func(v view) {
 		for i := range periods {
 			p := &periods[i]
 			if !given {
 				p.list = p.list[:0]
 			}
-			p.list = append(p.list, days.buckets(zone, p.res, p.from, p.to))
+			p.list = append(p.list, v.buckets(p.res, p.from, p.to))
 		}
 		given = true
 	})
@@ -146,15 +146,12 @@ func (s *Service) now(ctx context.Context, source sunsource.SunSource) (now [tel
 // together are the powers of several sources in sum, as far as they were told of
 // late, with the time of the oldest that is in it. Nothing else adds.
 func (s *Service) together(ctx context.Context, sources []sunsource.SunSource) (now [telemetry.NumFields]*Measured, err error) {
-	latest, err := s.latest(ctx, idsOf(sources), func(uuid.UUID) bool { return true })
+	latest, err := s.d.Archive.Newest(ctx, idsOf(sources), s.d.Clock.Now().Add(-sumReach))
 	if err != nil {
 		return now, err
 	}
-	bound := s.d.Clock.Now().Add(-sumReach)
-	for _, reading := range latest {
-		if reading == nil || reading.Timestamp.Before(bound) {
-			continue
-		}
+	for i := range latest {
+		reading := &latest[i]
 		for f := telemetry.SolarPowerWatts; f <= telemetry.BatteryPowerWatts; f++ {
 			value, ok := reading.Values.Get(f)
 			switch {

@@ -21,7 +21,7 @@ func (namedZones) Zone(context.Context, sunsource.SunSource) (*time.Location, su
 func (namedZones) Named(name string) (*time.Location, error) { return time.LoadLocation(name) }
 
 func energies(s stores, days *fake.Rollups, archive telemetry.Archive, clock clock.Clock) *rollup.Service {
-	return rollup.New(rollup.Config{Budget: rollup.DefaultBudget}, rollup.Deps{
+	return rollup.New(rollup.Config{Budget: rollup.DefaultBudget, Memory: rollup.DefaultMemory}, rollup.Deps{
 		Store: days, Archive: archive, Sources: s.sources, Groups: s.groups, Zones: namedZones{}, Clock: clock,
 	})
 }
