@@ -92,11 +92,8 @@ func isHotRow(row bson.Raw) bool {
 }
 
 // waiting are the rows of a span that are not in the series yet, or were not when
-// they were looked for.
-type waiting struct {
-	*group
-	left []int64 // the moments that were not given yet, in order
-}
+// they were looked for. They are given in the order of the span.
+type waiting struct{ *group }
 
 // wait looks for rows in hot and then in moving: the way that a row goes, so that
 // none is missed. Of each collection it takes the first moments of the span, as
@@ -110,7 +107,7 @@ func wait(ctx context.Context, db *mongo.Database, p part) (*waiting, error) {
 			return nil, fmt.Errorf("looking into %s: %w", name, err)
 		}
 	}
-	w.left = w.times()
+	w.settle()
 	return w, nil
 }
 
@@ -121,7 +118,7 @@ func (w *waiting) look(ctx context.Context, from *mongo.Collection, p part) erro
 	}
 	cursor, err := from.Find(ctx, between(p.SourceID, p.from, p.to), options.Find().
 		SetSort(bson.D{{Key: idField, Value: direction}}).SetLimit(int64(p.Limit)).
-		SetBatchSize(int32(min(p.Limit+1, 1000)))) //nolint:gosec // bounded
+		SetProjection(p.projection()).SetBatchSize(batchSize(p)))
 	if err != nil {
 		return translate(err)
 	}
@@ -139,21 +136,20 @@ func (w *waiting) look(ctx context.Context, from *mongo.Collection, p part) erro
 // give adds to a group what comes before an edge, in the order of the query: after
 // it when that is the newest first, from it on included.
 func (w *waiting) give(edge int64, to *group) {
-	n := slices.IndexFunc(w.left, func(ms int64) bool {
+	n := slices.IndexFunc(w.rows, func(row telemetry.Placed) bool {
+		ms := row.Timestamp.UnixMilli()
 		if w.order == telemetry.NewestFirst {
 			return ms < edge
 		}
 		return ms >= edge
 	})
 	if n < 0 {
-		n = len(w.left)
+		n = len(w.rows)
 	}
-	for _, ms := range w.left[:n] {
-		for _, row := range w.rows[ms] {
-			to.add(row)
-		}
+	for _, row := range w.rows[:n] {
+		to.add(row)
 	}
-	w.left = w.left[n:]
+	w.rows = w.rows[n:]
 }
 
 // between asks for the rows of a source in hot or moving.

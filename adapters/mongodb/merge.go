@@ -12,53 +12,61 @@ type group struct {
 	order telemetry.Order
 	limit int
 	slot  int64
-	rows  map[int64][]telemetry.Placed
+	rows  []telemetry.Placed
 }
 
-// maxCopies is how many rows of one moment are kept apart. A device whose clock
-// stands still sends no end of them.
-const maxCopies = 64
-
 func newGroup(order telemetry.Order, limit int) *group {
-	return &group{order: order, limit: limit, slot: minMS, rows: map[int64][]telemetry.Placed{}}
+	return &group{order: order, limit: limit, slot: minMS}
 }
 
 func (g *group) add(row telemetry.Placed) {
-	ms := row.Timestamp.UnixMilli()
-	rows := append(g.rows[ms], row)
-	if len(rows) >= maxCopies {
-		rows = append(rows[:0], merge(rows))
-	}
-	g.rows[ms] = rows
+	g.rows = append(g.rows, row)
 	if len(g.rows) > 2*g.limit+1000 {
-		for _, beyond := range g.times()[g.limit:] {
-			delete(g.rows, beyond)
-		}
+		g.settle()
 	}
 }
 
-// times are the moments in the group, in its order.
-func (g *group) times() []int64 {
-	times := make([]int64, 0, len(g.rows))
-	for ms := range g.rows {
-		times = append(times, ms)
+// settle brings the rows into the group's order, merges those of one moment and
+// drops what is beyond the limit.
+func (g *group) settle() {
+	if !slices.IsSortedFunc(g.rows, g.byTime) {
+		slices.SortStableFunc(g.rows, g.byTime)
 	}
-	slices.Sort(times)
+	kept := g.rows[:0]
+	for from := 0; from < len(g.rows) && len(kept) < g.limit; {
+		to := from + 1
+		for to < len(g.rows) && g.byTime(g.rows[from], g.rows[to]) == 0 {
+			to++
+		}
+		if to == from+1 {
+			kept = append(kept, g.rows[from])
+		} else {
+			kept = append(kept, merge(g.rows[from:to]))
+		}
+		from = to
+	}
+	clear(g.rows[len(kept):])
+	g.rows = kept
+}
+
+func (g *group) byTime(a, b telemetry.Placed) int {
 	if g.order == telemetry.NewestFirst {
-		slices.Reverse(times)
+		return b.Timestamp.Compare(a.Timestamp)
 	}
-	return times
+	return a.Timestamp.Compare(b.Timestamp)
 }
 
 // flush appends the group's readings to found, up to end, and empties it.
 func (g *group) flush(found []telemetry.Reading, end int) []telemetry.Reading {
-	for _, ms := range g.times() {
+	g.settle()
+	for i := range g.rows {
 		if len(found) == end {
 			break
 		}
-		found = append(found, merge(g.rows[ms]).Reading)
+		found = append(found, g.rows[i].Reading)
 	}
 	clear(g.rows)
+	g.rows = g.rows[:0]
 	return found
 }
 

@@ -160,8 +160,8 @@ func scan(ctx context.Context, db *mongo.Database, p part, w *waiting, found []t
 		direction = -1
 	}
 	cursor, err := db.Collection(collection).Find(ctx, filter(p), options.Find().
-		SetSort(bson.D{{Key: "meta.slot", Value: direction}}).
-		SetBatchSize(int32(min(p.Limit+1, 1000)))) //nolint:gosec // bounded
+		SetSort(bson.D{{Key: "meta.slot", Value: direction}}).SetProjection(p.projection()).
+		SetBatchSize(batchSize(p)))
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -191,6 +191,25 @@ func scan(ctx context.Context, db *mongo.Database, p part, w *waiting, found []t
 	}
 	w.give(p.end(), group)
 	return group.flush(found, end), nil
+}
+
+// batchSize is how many rows come in one answer of the server.
+func batchSize(p part) int32 { return int32(min(p.Limit+1, rowsAtOnce)) } //nolint:gosec // bounded
+
+// projection leaves out what is not wanted, which spares the server the unpacking
+// of its columns; nil for nothing.
+func (p part) projection() any {
+	if p.Fields == nil {
+		return nil
+	}
+	wanted := bson.D{}
+	for _, name := range []string{timeField, receivedField, partitionField, offsetField, indexField} {
+		wanted = append(wanted, bson.E{Key: name, Value: 1})
+	}
+	for _, f := range p.Fields {
+		wanted = append(wanted, bson.E{Key: fieldNames[f], Value: 1})
+	}
+	return wanted
 }
 
 // edge is where a slot begins for one who comes in the order of the span.

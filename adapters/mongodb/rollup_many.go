@@ -111,6 +111,9 @@ func (s *Rollups) First(ctx context.Context, sources []uuid.UUID) (first int32, 
 				break
 			}
 			first, ok = earlier, true
+			if len(some) == 1 {
+				break
+			}
 		}
 	}
 	if !ok {

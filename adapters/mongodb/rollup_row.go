@@ -125,7 +125,7 @@ func wanted(parts rollup.Parts) bson.D {
 }
 
 // rowsAtOnce is how many rows come in one answer of the server.
-const rowsAtOnce = 1000
+const rowsAtOnce = 4000
 
 func eachDay(ctx context.Context, db *mongo.Database, filter bson.D, o *options.FindOptionsBuilder, give func(rollup.Day)) error {
 	cursor, err := db.Collection(daysCollection).Find(ctx, filter, o.SetBatchSize(rowsAtOnce))

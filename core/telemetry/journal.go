@@ -122,4 +122,7 @@ type Span struct {
 	Order    Order
 	// Limit is how many readings at the most, 1 or more.
 	Limit int
+	// Fields are those whose values are wanted; nil wants all there is. With it other
+	// values, and lines, status and extra, may be left out, no reading ever.
+	Fields []Field
 }

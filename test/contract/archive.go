@@ -26,6 +26,7 @@ func Archive(t *testing.T, open func(t *testing.T) telemetry.Archive) {
 		"the newest of those who went silent long ago are found":         a.newestOfSilent,
 		"the newest reading is what all of its moment merge to":          a.newestMerged,
 		"a history has both orders, its bounds and its limit":            a.history,
+		"a history of some fields has every reading":                     a.someFields,
 		"a history shows each source its own readings only":              a.ownReadings,
 		"pages of a history show each merged reading once":               a.pages,
 		"erasing a source leaves the others":                             a.erase,

@@ -56,6 +56,43 @@ func (a archiveSuite) history(t *testing.T) {
 	}
 }
 
+// someFields asks before and after readings were moved to where they stay.
+func (a archiveSuite) someFields(t *testing.T) {
+	source := newSource()
+	var all []telemetry.Reading
+	for i := range 30 {
+		r := telemetry.Reading{SourceID: source, Timestamp: noon().Add(time.Duration(i) * time.Minute), ReceivedAt: noon()}
+		switch i % 3 { // the last has neither
+		case 0:
+			r.Values.Set(telemetry.SolarPowerWatts, float64(i))
+			r.Values.Set(telemetry.EnergyTotalKwh, 2)
+		case 1:
+			r.Values.Set(telemetry.LoadPowerWatts, float64(i))
+		}
+		all = append(all, r)
+	}
+	a.write(t, placed(0, 0, all...)...)
+	late := telemetry.Reading{SourceID: source, Timestamp: all[0].Timestamp, ReceivedAt: noon().Add(time.Hour)}
+	late.Values.Set(telemetry.SolarPowerWatts, 900)
+	a.write(t, placed(0, 100, late)...)
+	all[0].Merge(late)
+	for _, fields := range [][]telemetry.Field{{telemetry.SolarPowerWatts}, {telemetry.LoadPowerWatts, telemetry.SolarPowerWatts}, {telemetry.GridPowerWatts}, {}} {
+		found := a.find(t, telemetry.Span{SourceID: source, Order: telemetry.OldestFirst, Fields: fields})
+		if len(found) != len(all) {
+			t.Fatalf("with the fields %v there are %d readings, want %d", fields, len(found), len(all))
+		}
+		for i := range found {
+			for _, f := range fields {
+				got, known := found[i].Values.Get(f)
+				want, there := all[i].Values.Get(f)
+				if got != want || known != there || !found[i].Timestamp.Equal(all[i].Timestamp) {
+					t.Errorf("at %s field %v is %v, %v, want %v, %v", found[i].Timestamp, f, got, known, want, there)
+				}
+			}
+		}
+	}
+}
+
 func (a archiveSuite) ownReadings(t *testing.T) {
 	one, other := newSource(), newSource()
 	a.write(t, placed(0, 0, power(one, noon(), 1), power(other, noon(), 2), power(other, noon().Add(time.Second), 3))...)

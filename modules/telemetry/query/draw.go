@@ -107,6 +107,7 @@ func (d *drawing) lines(named bool) []Line {
 func (s *Service) drawReadings(ctx context.Context, source uuid.UUID, d *drawing) error {
 	span := telemetry.Span{
 		SourceID: source, From: time.UnixMilli(d.from), To: time.UnixMilli(d.to), Order: telemetry.OldestFirst, Limit: readingsPage,
+		Fields: d.fields(),
 	}
 	for drawn := 0; ; drawn += readingsPage {
 		if drawn >= maxDrawn {
@@ -124,6 +125,15 @@ func (s *Service) drawReadings(ctx context.Context, source uuid.UUID, d *drawing
 		}
 		span.From = page[len(page)-1].Timestamp.Add(time.Millisecond)
 	}
+}
+
+// fields are those that are drawn.
+func (d *drawing) fields() []telemetry.Field {
+	fields := []telemetry.Field{}
+	for rest := d.mask; rest != 0; rest &= rest - 1 {
+		fields = append(fields, telemetry.Field(bits.TrailingZeros32(rest))) //nolint:gosec // below 32
+	}
+	return fields
 }
 
 func (d *drawing) reading(r *telemetry.Reading) {

@@ -6,6 +6,7 @@ package rollup
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,6 +54,8 @@ type Service struct {
 	cfg    Config
 	d      Deps
 	memory *memory
+	// marked is that backfilled is noted.
+	marked atomic.Bool
 }
 
 // New returns the service on its ports.

@@ -206,7 +206,11 @@ func (f folding) over(t task) (folders, error) {
 // unfinished reports whether days are still being marked whose readings were there
 // before there were roll-ups.
 func (s *Service) unfinished(ctx context.Context) (bool, error) {
+	if s.marked.Load() {
+		return false, nil // what is noted stays
+	}
 	done, err := s.d.Store.Noted(ctx, backfilled)
+	s.marked.Store(err == nil && done)
 	return !done, err
 }
 

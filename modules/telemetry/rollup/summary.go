@@ -1,7 +1,9 @@
 package rollup
 
 import (
+	"cmp"
 	"context"
+	"sync"
 	"time"
 
 	"ampra/core/actor"
@@ -60,19 +62,30 @@ func (s *Service) SummaryOf(ctx context.Context, who actor.Actor, which Which, t
 // Summary is of one source or several. It does not look at who asks.
 func (s *Service) Summary(ctx context.Context, sources []sunsource.SunSource, zone *time.Location) (Summary, error) {
 	summary := Summary{Zone: zone, CapacityWatts: capacity(sources)}
-	var err error
-	if len(sources) == 1 {
-		summary.Now, err = s.now(ctx, sources[0])
-	} else {
-		summary.Now, err = s.together(ctx, sources)
-	}
-	if err != nil {
+	var found error
+	var newest sync.WaitGroup // asked for beside the energies
+	newest.Go(func() {
+		if len(sources) == 1 {
+			summary.Now, found = s.now(ctx, sources[0])
+		} else {
+			summary.Now, found = s.together(ctx, sources)
+		}
+	})
+	failed := s.periods(ctx, sources, &summary)
+	newest.Wait()
+	if err := cmp.Or(found, failed); err != nil {
 		return Summary{}, err
 	}
+	return summary, nil
+}
+
+// periods fills in the energies.
+func (s *Service) periods(ctx context.Context, sources []sunsource.SunSource, summary *Summary) error {
+	zone := summary.Zone
 	now := s.d.Clock.Now()
 	first, err := s.first(ctx, sources)
 	if err != nil {
-		return Summary{}, err
+		return err
 	}
 	if first.IsZero() || first.After(now) {
 		first = now
@@ -113,14 +126,14 @@ func (s *Service) Summary(ctx context.Context, sources []sunsource.SunSource, zo
 		given = true
 	})
 	if err != nil {
-		return Summary{}, err
+		return err
 	}
 	for _, p := range periods {
 		if sum := energy.Sum(p.list...); len(sum) > 0 {
 			*p.bucket = sum[len(sum)-1]
 		}
 	}
-	return summary, nil
+	return nil
 }
 
 // now are the newest values of one source.
