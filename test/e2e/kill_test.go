@@ -119,6 +119,13 @@ func (h *hunt) busy(writers []*server) *server {
 // written is how many readings a process has stored since its start.
 func written(t testing.TB, s *server) float64 {
 	t.Helper()
+	stored, _ := metric(t, s, "ampra_archive_readings_total")
+	return stored
+}
+
+// metric is what a process shows of a metric, over all labels, if it does.
+func metric(t testing.TB, s *server, name string) (sum float64, shown bool) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url()+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -127,16 +134,16 @@ func written(t testing.TB, s *server) float64 {
 	if err != nil {
 		t.Fatalf("the metrics of %s: %v", s.name, err)
 	}
-	sum := 0.0
 	for lines := bufio.NewScanner(strings.NewReader(a.body)); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if strings.HasPrefix(name, "ampra_archive_readings_total") {
-			n, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum += n
+		labelled, value, _ := strings.Cut(lines.Text(), " ")
+		if plain, _, _ := strings.Cut(labelled, "{"); plain != name {
+			continue
 		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, shown = sum+n, true
 	}
-	return sum
+	return sum, shown
 }
