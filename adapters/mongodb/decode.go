@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 
 	"ampra/core/telemetry"
 )
@@ -17,14 +18,15 @@ var errRow = errors.New("a stored row is malformed")
 // does not know are passed over: a newer version may have written them.
 func decodeRow(row bson.Raw, source uuid.UUID) (telemetry.Placed, error) {
 	r := telemetry.Placed{Reading: telemetry.Reading{SourceID: source}}
-	elements, err := row.Elements()
-	if err != nil {
-		return r, fmt.Errorf("%w: %w", errRow, err)
-	}
 	timed := false
-	for _, element := range elements {
-		name, value := element.Key(), element.Value()
-		var ok bool
+	_, rest, ok := bsoncore.ReadLength(row)
+	for ok && len(rest) > 1 { // the last byte ends the document
+		var element bsoncore.Element
+		if element, rest, ok = bsoncore.ReadElement(rest); !ok {
+			break
+		}
+		name, read := element.Key(), element.Value()
+		value := bson.RawValue{Type: bson.Type(read.Type), Value: read.Data}
 		switch name {
 		case idField:
 			ok = true // the series has one of the server's own
@@ -58,6 +60,9 @@ func decodeRow(row bson.Raw, source uuid.UUID) (telemetry.Placed, error) {
 		if !ok {
 			return r, fmt.Errorf("%w: field %q", errRow, name)
 		}
+	}
+	if !ok {
+		return r, fmt.Errorf("%w: it ends too early", errRow)
 	}
 	if !timed {
 		return r, fmt.Errorf("%w: no time", errRow)

@@ -202,3 +202,31 @@ func TestSlotsBeginEveryTenMinutes(t *testing.T) {
 		}
 	}
 }
+
+// TestRowsOfOneMomentMergeInTheirOrderWhereverTheyAre has the first and the last
+// row where they wait, and the one between them in the series.
+func TestRowsOfOneMomentMergeInTheirOrderWhereverTheyAre(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC)
+	row := func(offset int64, field telemetry.Field, value float64) telemetry.Placed {
+		r := telemetry.Placed{Reading: telemetry.Reading{Timestamp: at, ReceivedAt: at}, Position: telemetry.Position{Offset: offset}}
+		r.Values.Set(field, value)
+		return r
+	}
+	waiting := &waiting{group: newGroup(telemetry.OldestFirst, 1)}
+	waiting.add(row(1, telemetry.LoadPowerWatts, 1))
+	waiting.add(row(3, telemetry.GridPowerWatts, 3))
+	waiting.settle()
+	series := newGroup(telemetry.OldestFirst, 1)
+	series.add(row(2, telemetry.LoadPowerWatts, 2))
+	waiting.give(maxMS, series)
+	found := series.flush(nil, 1)
+	if len(found) != 1 {
+		t.Fatalf("one moment is %d readings", len(found))
+	}
+	for field, want := range map[telemetry.Field]float64{telemetry.LoadPowerWatts: 2, telemetry.GridPowerWatts: 3} {
+		if got, _ := found[0].Values.Get(field); got != want {
+			t.Errorf("%v is %v, want %v", field, got, want)
+		}
+	}
+}

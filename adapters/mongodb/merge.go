@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"ampra/core/telemetry"
@@ -13,40 +14,64 @@ type group struct {
 	limit int
 	slot  int64
 	rows  []telemetry.Placed
+	// most is from how many rows on they are settled.
+	most int
 }
 
+// maxCopies is how many rows of one moment are kept apart. A device whose clock
+// stands still sends no end of them.
+const maxCopies = 64
+
 func newGroup(order telemetry.Order, limit int) *group {
-	return &group{order: order, limit: limit, slot: minMS}
+	return &group{order: order, limit: limit, slot: minMS, most: 2*limit + 1000}
 }
 
 func (g *group) add(row telemetry.Placed) {
 	g.rows = append(g.rows, row)
-	if len(g.rows) > 2*g.limit+1000 {
+	if len(g.rows) > g.most {
 		g.settle()
+		g.most = max(g.most, 2*len(g.rows))
 	}
 }
 
-// settle brings the rows into the group's order, merges those of one moment and
-// drops what is beyond the limit.
+// settle brings the rows into the group's order and drops what is beyond the limit.
+// Rows of one moment stay apart, as others may come that belong between them.
 func (g *group) settle() {
 	if !slices.IsSortedFunc(g.rows, g.byTime) {
 		slices.SortStableFunc(g.rows, g.byTime)
 	}
 	kept := g.rows[:0]
-	for from := 0; from < len(g.rows) && len(kept) < g.limit; {
-		to := from + 1
-		for to < len(g.rows) && g.byTime(g.rows[from], g.rows[to]) == 0 {
-			to++
+	moments := 0
+	for copies := range g.moments() {
+		if moments++; moments > g.limit {
+			break
 		}
-		if to == from+1 {
-			kept = append(kept, g.rows[from])
+		if len(copies) >= maxCopies {
+			kept = append(kept, merge(copies))
 		} else {
-			kept = append(kept, merge(g.rows[from:to]))
+			kept = append(kept, copies...)
 		}
-		from = to
 	}
 	clear(g.rows[len(kept):])
 	g.rows = kept
+}
+
+// moments goes through the rows of each moment, which are in order.
+func (g *group) moments() iter.Seq[[]telemetry.Placed] {
+	rows := g.rows
+	return func(yield func([]telemetry.Placed) bool) {
+		for len(rows) > 0 {
+			n := 1
+			for n < len(rows) && g.byTime(rows[0], rows[n]) == 0 {
+				n++
+			}
+			copies := rows[:n]
+			rows = rows[n:]
+			if !yield(copies) {
+				return
+			}
+		}
+	}
 }
 
 func (g *group) byTime(a, b telemetry.Placed) int {
@@ -59,11 +84,11 @@ func (g *group) byTime(a, b telemetry.Placed) int {
 // flush appends the group's readings to found, up to end, and empties it.
 func (g *group) flush(found []telemetry.Reading, end int) []telemetry.Reading {
 	g.settle()
-	for i := range g.rows {
+	for copies := range g.moments() {
 		if len(found) == end {
 			break
 		}
-		found = append(found, g.rows[i].Reading)
+		found = append(found, merge(copies).Reading)
 	}
 	clear(g.rows)
 	g.rows = g.rows[:0]
@@ -73,6 +98,9 @@ func (g *group) flush(found []telemetry.Reading, end int) []telemetry.Reading {
 // merge lays rows of one moment over each other, the later over the earlier. Its
 // place is that of the latest.
 func merge(rows []telemetry.Placed) telemetry.Placed {
+	if len(rows) == 1 {
+		return rows[0]
+	}
 	slices.SortStableFunc(rows, byPlace)
 	one := rows[0]
 	for _, later := range rows[1:] {

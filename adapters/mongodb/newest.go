@@ -25,10 +25,6 @@ const (
 	lately         = 16 * time.Minute
 )
 
-// maxCopies is how many rows of one moment are kept apart. A device whose clock
-// stands still sends no end of them.
-const maxCopies = 64
-
 // Newest returns the newest reading of each source.
 func (a *Archive) Newest(ctx context.Context, sources []uuid.UUID, since time.Time) ([]telemetry.Reading, error) {
 	db, err := a.open()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -169,6 +170,9 @@ func scan(ctx context.Context, db *mongo.Database, p part, w *waiting, found []t
 	end := len(found) + p.Limit
 	group := newGroup(p.Order, p.Limit)
 	for cursor.Next(ctx) {
+		if len(found) == cap(found) {
+			found = slices.Grow(found, min(cursor.RemainingBatchLength()+1, p.Limit))
+		}
 		row, err := decodeRow(cursor.Current, p.SourceID)
 		if err != nil {
 			return nil, err

@@ -17,7 +17,7 @@ import (
 // Bounds of a chart that is made of readings.
 const (
 	maxDrawn     = 100_000
-	readingsPage = 5_000
+	readingsPage = 10_000
 )
 
 // errTooMany says that a chart of readings would take more than maxDrawn.
