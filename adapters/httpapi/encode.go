@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -59,6 +61,34 @@ func cash(d *decimal.Decimal) *money {
 // MarshalJSONTo writes the number, never by way of a float.
 func (m money) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteValue(jsontext.Value(decimal.Decimal(m).String()))
+}
+
+// kwh is an energy in milliwatt-hours, shown in kilowatt-hours.
+type kwh int64
+
+// MarshalJSONTo writes the number as it is, never by way of a float.
+func (k kwh) MarshalJSONTo(enc *jsontext.Encoder) error {
+	const one, digits = 1_000_000, 6
+	var buffer [32]byte
+	text := buffer[:0]
+	if k < 0 {
+		text, k = append(text, '-'), -k
+	}
+	text = strconv.AppendInt(text, int64(k/one), 10)
+	if rest := int64(k % one); rest != 0 {
+		point := len(text)
+		text = strconv.AppendInt(text, one+rest, 10) // the 1 in front keeps the zeros
+		text[point] = '.'
+		text = bytes.TrimRight(text[:point+1+digits], "0")
+	}
+	return enc.WriteValue(text)
+}
+
+// JSONSchema describes it.
+func (kwh) JSONSchema() (jsonschema.Schema, error) {
+	var s jsonschema.Schema
+	s.WithType(jsonschema.Number.Type())
+	return s, nil
 }
 
 // JSONSchema describes it.

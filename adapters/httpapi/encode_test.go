@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"math"
 	"math/big"
 	"testing"
 	"time"
@@ -65,5 +66,22 @@ func TestAReadingIsWrittenWithEveryField(t *testing.T) {
 		`"strings":[],"phases":[],"status":{"code":7,"text":null},"extra":{"a":1e+21,"b":2}}`
 	if string(got) != want || err != nil {
 		t.Errorf("the reading is\n%s (%v), want\n%s", got, err, want)
+	}
+}
+
+func TestAnEnergyIsShownToTheMilliwattHour(t *testing.T) {
+	t.Parallel()
+	for energy, want := range map[kwh]string{
+		0: "0", 1: "0.000001", 500_000: "0.5", 1_000_000: "1", 4_325_250: "4.32525", 26_213_502_000: "26213.502",
+		10_000_000: "10", -1_500_000: "-1.5", math.MaxInt64: "9223372036854.775807",
+	} {
+		got, err := json.Marshal(energy)
+		if err != nil || string(got) != want {
+			t.Errorf("%d mWh are %s, %v, want %s", energy, got, err, want)
+		}
+		exact := decimal.New(int64(energy), -6).String()
+		if string(got) != exact {
+			t.Errorf("%d mWh are %s, exactly %s", energy, got, exact)
+		}
 	}
 }

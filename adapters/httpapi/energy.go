@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/shopspring/decimal"
 	"github.com/swaggest/jsonschema-go"
 
 	"ampra/core/energy"
@@ -25,12 +24,12 @@ type EnergyDto struct {
 type EnergyBucketDto struct {
 	Start               string          `json:"start" format:"date-time"`
 	End                 string          `json:"end" format:"date-time"`
-	ProductionKwh       *money          `json:"productionKwh"`
-	ConsumptionKwh      *money          `json:"consumptionKwh"`
-	GridImportKwh       *money          `json:"gridImportKwh"`
-	GridExportKwh       *money          `json:"gridExportKwh"`
-	BatteryChargeKwh    *money          `json:"batteryChargeKwh"`
-	BatteryDischargeKwh *money          `json:"batteryDischargeKwh"`
+	ProductionKwh       *kwh            `json:"productionKwh"`
+	ConsumptionKwh      *kwh            `json:"consumptionKwh"`
+	GridImportKwh       *kwh            `json:"gridImportKwh"`
+	GridExportKwh       *kwh            `json:"gridExportKwh"`
+	BatteryChargeKwh    *kwh            `json:"batteryChargeKwh"`
+	BatteryDischargeKwh *kwh            `json:"batteryDischargeKwh"`
 	Method              EnergyMethodDto `json:"method"`
 	Coverage            float64         `json:"coverage" minimum:"0" maximum:"1" description:"the share of its time within reach of a reading"`
 	Flags               []string        `json:"flags" description:"gap, afterGap, reset, spike, stuck, estimated, pending"`
@@ -110,7 +109,7 @@ func energyBucketDto(b *energy.Bucket, capacity *float64) EnergyBucketDto {
 		Start: b.Start.Format(time.RFC3339), End: b.End.Format(time.RFC3339),
 		Coverage: math.Round(b.Coverage*1e6) / 1e6, Flags: b.Flags.Names(), PeakPowerWatts: b.PeakPowerWatts,
 	}
-	kwh := [energy.NumChannels]**money{
+	energies := [energy.NumChannels]**kwh{
 		&dto.ProductionKwh, &dto.ConsumptionKwh, &dto.GridImportKwh, &dto.GridExportKwh, &dto.BatteryChargeKwh, &dto.BatteryDischargeKwh,
 	}
 	m := &dto.Method
@@ -121,8 +120,7 @@ func energyBucketDto(b *energy.Bucket, capacity *float64) EnergyBucketDto {
 		if !amount.Known {
 			continue
 		}
-		exact := money(decimal.New(amount.MilliwattHours, -6))
-		*kwh[c] = &exact
+		*energies[c] = new(kwh(amount.MilliwattHours))
 		if name := amount.Method.String(); name != "" {
 			*methods[c] = &name
 		}

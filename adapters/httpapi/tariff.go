@@ -111,9 +111,9 @@ func (c *call) deletePrice() error {
 
 // WorthDto is energy and what it was worth.
 type WorthDto struct {
-	ProductionKwh *money `json:"productionKwh" description:"null where nothing is known"`
-	OwnUseKwh     *money `json:"ownUseKwh" description:"what of the production was not exported"`
-	ExportKwh     *money `json:"exportKwh"`
+	ProductionKwh *kwh   `json:"productionKwh" description:"null where nothing is known"`
+	OwnUseKwh     *kwh   `json:"ownUseKwh" description:"what of the production was not exported"`
+	ExportKwh     *kwh   `json:"exportKwh"`
 	Savings       *money `json:"savings" description:"own use at the price of its time; null where nothing is known"`
 	FeedInIncome  *money `json:"feedInIncome" description:"export at the feed-in price of its time; null where nothing is known"`
 	Maintenance   money  `json:"maintenance" description:"the yearly cost, spread over the days since the installation"`
@@ -122,17 +122,17 @@ type WorthDto struct {
 
 func worthDto(s tariff.Sums) WorthDto {
 	return WorthDto{
-		ProductionKwh: kwh(s.Production), OwnUseKwh: kwh(s.OwnUse), ExportKwh: kwh(s.Export),
+		ProductionKwh: known(s.Production), OwnUseKwh: known(s.OwnUse), ExportKwh: known(s.Export),
 		Savings: cash(s.Savings), FeedInIncome: cash(s.FeedInIncome), Maintenance: money(s.Maintenance), Net: money(s.Net),
 	}
 }
 
-// kwh is an energy as an exact number, nil where it is not known.
-func kwh(q tariff.Quantity) *money {
+// known is an energy, nil where it is not known.
+func known(q tariff.Quantity) *kwh {
 	if !q.Known {
 		return nil
 	}
-	return cash(new(q.Kwh()))
+	return new(kwh(q.MilliWattHours))
 }
 
 // ReturnMonthDto is a calendar month of the site.

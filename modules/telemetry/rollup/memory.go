@@ -10,7 +10,7 @@ import (
 	"ampra/core/energy"
 )
 
-// DefaultMemory is a good Config.Memory: ten years of 27 sources, in some 40 MB.
+// DefaultMemory is a good Config.Memory: ten years of 27 sources, in some 35 MB.
 const DefaultMemory = 100_000
 
 // memory keeps the local days of sources that were asked for of late.

@@ -24,7 +24,7 @@ type Config struct {
 	// answer says that it is pending.
 	Budget int
 	// Memory is how many local days are remembered once they were added up, over all
-	// sources; some 400 bytes each. 0 remembers none.
+	// sources; some 350 bytes each. 0 remembers none.
 	Memory int
 }
 
