@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
 
 	"ampra/core/telemetry"
 )
@@ -144,24 +144,30 @@ func identityOf(row bson.Raw) (source uuid.UUID, ms int64, err error) {
 
 // oneByOne adds the newest of sources that are not heard of late.
 func (a *Archive) oneByOne(ctx context.Context, sources []uuid.UUID, since time.Time, newest map[uuid.UUID]telemetry.Reading) error {
-	found, errs := make([][]telemetry.Reading, len(sources)), make([]error, len(sources))
-	turns := make(chan struct{}, newestBeside)
-	var asked sync.WaitGroup
-	for i, source := range sources {
-		turns <- struct{}{}
-		asked.Go(func() {
-			defer func() { <-turns }()
-			found[i], errs[i] = a.find(ctx, telemetry.Span{SourceID: source, From: since, Order: telemetry.NewestFirst, Limit: 1})
+	found := make([][]telemetry.Reading, len(sources))
+	err := beside(ctx, len(sources), func(ctx context.Context, i int) (err error) {
+		found[i], err = a.find(ctx, telemetry.Span{SourceID: sources[i], From: since, Order: telemetry.NewestFirst, Limit: 1})
+		return err
+	})
+	for i, one := range found {
+		if len(one) > 0 {
+			newest[sources[i]] = one[0]
+		}
+	}
+	return err
+}
+
+// beside calls act for each of n, some at a time, until one fails.
+func beside(ctx context.Context, n int, act func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(newestBeside)
+	for i := range n {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return act(ctx, i)
 		})
 	}
-	asked.Wait()
-	for i, source := range sources {
-		if errs[i] != nil {
-			return errs[i]
-		}
-		if len(found[i]) > 0 {
-			newest[source] = found[i][0]
-		}
-	}
-	return nil
+	return group.Wait()
 }

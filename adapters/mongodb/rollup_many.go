@@ -3,7 +3,6 @@ package mongodb
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -74,26 +73,17 @@ func (s *Rollups) farBefore(ctx context.Context, sources []uuid.UUID, day int32,
 	if _, any, err := s.firstBefore(ctx, left, day); err != nil || !any {
 		return err
 	}
-	rows, errs := make([]rollup.Day, len(left)), make([]error, len(left))
-	turns := make(chan struct{}, newestBeside)
-	var asked sync.WaitGroup
-	for i, source := range left {
-		turns <- struct{}{}
-		asked.Go(func() {
-			defer func() { <-turns }()
-			rows[i], _, errs[i] = s.Before(ctx, source, day, parts)
-		})
-	}
-	asked.Wait()
-	for i, row := range rows {
-		if errs[i] != nil {
-			return errs[i]
-		}
+	rows := make([]rollup.Day, len(left))
+	err := beside(ctx, len(left), func(ctx context.Context, i int) (err error) {
+		rows[i], _, err = s.Before(ctx, left[i], day, parts)
+		return err
+	})
+	for _, row := range rows {
 		if row.Revision > 0 {
-			last[left[i]] = row
+			last[row.SourceID] = row
 		}
 	}
-	return nil
+	return err
 }
 
 // First is the first day that any of the sources has.
