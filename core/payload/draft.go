@@ -231,7 +231,7 @@ func (w *drafter) use(l *leaf, name string, r rule, number int) bool {
 	if l.unit != nil {
 		unit = l.unit
 	}
-	value, ok = convert(value, string(unit), r)
+	value, ok = convert(value-r.zero, string(unit), r)
 	if !ok {
 		return false
 	}

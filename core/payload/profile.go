@@ -11,6 +11,8 @@ type rule struct {
 	// scale is how much of our unit, with our sign, one of the payload's is; 0 is 1.
 	// A unit that stands beside the value goes before, the sign stays.
 	scale float64
+	// zero is what the payload shows at 0 of our unit.
+	zero float64
 	// first is the number in the name that means the first string or phase; line
 	// the string or phase, from 1, when there is no number.
 	first, line int
@@ -96,7 +98,7 @@ func vendors() []profile {
 	var all []profile
 	for _, one := range [...]func() []profile{
 		openDTU, ahoyDTU, victron, tasmota, shelly, grott, openInverterGateway, sbfSpot, voltronic, enphase, fronius,
-		solaX, solarEdge, solarman, solaranzeige, evcc, sonnen, senec, openEMS, homeWizard, dsmr,
+		solaX, solarEdge, solarman, solaranzeige, evcc, sonnen, senec, zendure, lxpBridge, openEMS, homeWizard, dsmr,
 	} {
 		all = append(all, one()...)
 	}

@@ -77,6 +77,30 @@ func TestWholeNumbersBeforeDivisionAreDivided(t *testing.T) {
 	want(t, s, map[payload.Field]float64{payload.BatteryStateOfChargePercent: 76})
 }
 
+func TestTenthsOfAKelvinAreDegrees(t *testing.T) {
+	t.Parallel()
+	want(t, one(t, fixture(t, "zendure/report.json"), options(t)), map[payload.Field]float64{
+		payload.InverterTemperatureCelsius: 35, payload.BatteryPowerWatts: -412, payload.ACPowerWatts: 240,
+	})
+	want(t, one(t, fixture(t, "zendure/discharging.json"), options(t)), map[payload.Field]float64{
+		payload.InverterTemperatureCelsius: 22, payload.BatteryPowerWatts: 185,
+	})
+}
+
+// Three packets hold what belongs to one moment.
+func TestPacketsOfOneMomentAreOfOneTime(t *testing.T) {
+	t.Parallel()
+	first, second, third := one(t, fixture(t, "lxp-bridge/inputs_1.json"), options(t)), one(t, fixture(t, "lxp-bridge/inputs_2.json"), options(t)), one(t, fixture(t, "lxp-bridge/inputs_3.json"), options(t))
+	if !first.Timed || first.Milli != second.Milli || first.Milli != third.Milli {
+		t.Errorf("packets of one moment are of %d, %d and %d", first.Milli, second.Milli, third.Milli)
+	}
+	want(t, first, map[payload.Field]float64{payload.GridPowerWatts: -1210, payload.BatteryPowerWatts: -500, payload.EnergyTodayKwh: 9.4})
+	want(t, second, map[payload.Field]float64{payload.EnergyTotalKwh: 13899.8, payload.GridExportTotalKwh: 4936.6})
+	if _, known := second.Get(payload.GridPowerWatts); known {
+		t.Error("a packet tells what another one holds")
+	}
+}
+
 func TestOppositeSignsAreTurned(t *testing.T) {
 	t.Parallel()
 	for file, grid := range map[string]float64{
