@@ -226,6 +226,36 @@ func TestAnotherProcessTellsWhatWasMissed(t *testing.T) {
 	})
 }
 
+func TestAProcessThatIsBehindTellsNothingTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, shared := &network{}, &records{}
+		one, two := newRig(t, live.Config{}, shared, n), newRig(t, live.Config{}, shared, n)
+		two.user = one.user
+		source := shared.add(one.user.UserID, nil)
+		<-time.After(time.Minute)
+		s := one.open(t, live.Ask{})
+		two.open(t, live.Ask{}) // the tail begins
+		n.lag = 200 * time.Millisecond
+		n.append(reading(source, 1))
+		n.append(reading(source, 2))
+		last := wantWatts(t, s, 1, 2)
+		again := two.open(t, live.Ask{LastEventID: last})
+		n.append(reading(source, 3))
+		<-time.After(time.Second)
+		wantWatts(t, again, 3)
+		// Nobody waits for ever for a place that does not come.
+		n.lag = time.Hour
+		n.append(reading(source, 4))
+		last = wantWatts(t, s, 3, 4)
+		began := time.Now()
+		wantResync(t, two.open(t, live.Ask{LastEventID: last}))
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("a listener waited %s for its place", took)
+		}
+		<-time.After(2 * time.Hour) // what is late comes
+	})
+}
+
 func state(source uuid.UUID, to device.State) core.Event {
 	return core.Event{Kind: core.StateChanged, SourceID: source, State: &device.Change{SourceID: source, State: to}}
 }

@@ -62,6 +62,9 @@ func (h *Hub) begin(ctx context.Context, s *Stream) error {
 	if err := h.awaitJournal(ctx); err != nil {
 		return err
 	}
+	if err := h.awaitPlace(ctx, s.ask.LastEventID); err != nil {
+		return err
+	}
 	return h.found(ctx, s, func(sources []uuid.UUID) error {
 		if s.ask.Sources != nil && len(sources) < len(unique(s.ask.Sources)) {
 			return fault.New(fault.NotFound, "There is no such sun source among yours.")
@@ -258,7 +261,7 @@ func (h *Hub) covered(sources []uuid.UUID, seq uint64) bool {
 func (h *Hub) resumeElsewhere(s *Stream, from cursor, here *Message) {
 	since := from.at - busMargin.Milliseconds()
 	heard := h.d.Bus != nil && h.heard > 0 && h.heard <= since && !h.lost(since)
-	if !heard || h.d.Tail == nil || h.journal == nil || len(from.journal) == 0 || len(from.journal) > len(h.journal) {
+	if !heard || h.d.Tail == nil || h.journal == nil || len(from.journal) == 0 || len(from.journal) > len(h.journal) || h.behind(from) {
 		s.replay = []*Message{h.resync()}
 		h.stats.resyncs.Add(1)
 		return

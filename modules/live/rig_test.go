@@ -120,6 +120,8 @@ type network struct {
 	readers  []func(core.Part)
 	replays  int
 	replayed error
+	// lag is how much later than the first the others read what is durable.
+	lag time.Duration
 }
 
 func (n *network) Send(_ context.Context, events []core.Event) error {
@@ -169,8 +171,13 @@ func (n *network) append(r telemetry.Reading) {
 	value := telemetry.AppendEntry(nil, telemetry.Entry{SourceID: r.SourceID, Readings: []telemetry.Reading{r}})
 	record := core.Record{Offset: int64(len(n.journal)), SourceID: r.SourceID, Value: value}
 	n.journal = append(n.journal, record)
-	for _, take := range n.readers {
-		take(core.Part{Records: []core.Record{record}, Next: record.Offset + 1})
+	for i, take := range n.readers {
+		part := core.Part{Records: []core.Record{record}, Next: record.Offset + 1}
+		if i > 0 && n.lag > 0 {
+			time.AfterFunc(n.lag+time.Duration(record.Offset), func() { take(part) }) // one after another
+			continue
+		}
+		take(part)
 	}
 }
 

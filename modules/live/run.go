@@ -173,6 +173,49 @@ func (h *Hub) awaitJournal(ctx context.Context) error {
 	}
 }
 
+// How long a listener from another process waits for this one to read what that
+// one has read, and how often it looks.
+const (
+	placeTime = 3 * time.Second
+	placeLook = 10 * time.Millisecond
+)
+
+// awaitPlace waits until what was told up to an event's id has been read here too:
+// it would be told again otherwise, as it comes.
+func (h *Hub) awaitPlace(ctx context.Context, lastEventID string) error {
+	from, known := parseCursor(lastEventID)
+	if h.d.Tail == nil || !known || from.process == h.process {
+		return nil
+	}
+	look := time.NewTicker(placeLook)
+	defer look.Stop()
+	for range int(placeTime / placeLook) {
+		h.mu.RLock()
+		behind := h.behind(from)
+		h.mu.RUnlock()
+		if !behind {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil // it is to read anew
+}
+
+// behind reports whether this process has not read yet what another one had told.
+// Called with the lock.
+func (h *Hub) behind(from cursor) bool {
+	for p := range min(len(from.journal), len(h.journal)) {
+		if h.journal[p] < from.journal[p] {
+			return true
+		}
+	}
+	return false
+}
+
 // take tells what the tail has read. Which sources are followed is asked before
 // it is decoded and again, with the lock, before it is told: a source that begins
 // to be followed in between must not miss what this part has of it.
