@@ -109,6 +109,8 @@ func TestValuesOnTopicsOfTheirOwnAreOneReadingAnInterval(t *testing.T) {
 	t.Run("scale behind a Mosquitto", func(t *testing.T) {
 		t.Parallel()
 		h, broker := outside(t)
+		// Over several, values of intervals that follow each other at once may mix.
+		h.api().settings["AMPRA_MQTT_CONNECTIONS"] = "1"
 		talk(t, h.startAll(), broker)
 	})
 }
