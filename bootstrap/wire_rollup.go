@@ -20,7 +20,8 @@ import (
 const (
 	rollupPoll    = 5 * time.Second
 	rollupBatch   = 200
-	rollupLease   = 2 * time.Minute
+	leastLease    = 30 * time.Second
+	mostLease     = 2 * time.Minute
 	rollupWorkers = 2
 	rollupRetry   = 30 * time.Second
 )
@@ -45,7 +46,7 @@ func (a *App) wireRollup(ctx context.Context, h *house) error {
 		a.log.WarnContext(ctx, "rolling up readings failed, it will be tried again", "error", err)
 	}
 	roller := rollups.NewRoller(rollups.RollerConfig{
-		Every: a.cfg.RollupEvery, Poll: min(rollupPoll, a.cfg.RollupEvery), Batch: rollupBatch, Lease: rollupLease, Workers: rollupWorkers,
+		Every: a.cfg.RollupEvery, Poll: min(rollupPoll, a.cfg.RollupEvery), Batch: rollupBatch, Lease: rollupLease(a.cfg.RollupEvery), Workers: rollupWorkers,
 	}, rollups.RollerDeps{
 		Store: h.rollups, Archive: h.archive, Sources: h.registry, Clock: steadyClock(), Failed: failed,
 		Rolled: func(one rollups.Rolled) { counts.Rolled(one.Readings, one.Refolded, one.Took) },
@@ -111,3 +112,10 @@ type siteZones struct {
 
 // Named returns the zone of an IANA name.
 func (z siteZones) Named(name string) (*time.Location, error) { return z.byName.Load(name) }
+
+// rollupLease is how long marks are somebody's. What two processes have taken
+// halves of, each leaves alone until then, so it is not much longer than marks wait
+// anyway.
+func rollupLease(every time.Duration) time.Duration {
+	return min(max(leastLease, 4*every), mostLease)
+}

@@ -136,7 +136,8 @@ func (h *house) rolledUp(t *testing.T) {
 	if len(h.writers) > 0 {
 		writer = h.writers[0]
 	}
-	eventually(t, "all days are rolled up", func() error {
+	// Of a day whose marks two processes have taken at once, for half a minute.
+	within(t, 2*time.Minute, "all days are rolled up", func() error {
 		if left, shown := metric(t, writer, "ampra_rollup_marks"); left != 0 || !shown {
 			return fmt.Errorf("%v marks are left", left)
 		}
